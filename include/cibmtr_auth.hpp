@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Bearer tokens for CIBMTR's Direct FHIR API: asked for once, kept until just before they end.
+//
+//   #include <cibmtr_auth.hpp>
+//
+//   auto tokens = cibmtr_auth::make_token_cache(cibmtr_auth::credentials_from_env());
+//   auto header = cibmtr_auth::bearer_header(tokens.get());  // {"Authorization", "Bearer ..."}
+//
+// The rooms below tell the story of one token; each includes only rooms above it.
+
+#ifndef CIBMTR_AUTH_HPP
+#define CIBMTR_AUTH_HPP
+
+#include <cibmtr_auth/config.hpp>             // the version and the compile-time switches
+#include <cibmtr_auth/ascii.hpp>              // letters compared without their case
+#include <cibmtr_auth/base64.hpp>             // bytes as text
+#include <cibmtr_auth/form.hpp>               // fields as a form body
+#include <cibmtr_auth/secret.hpp>             // text that is wiped when it dies and cannot be printed
+#include <cibmtr_auth/error.hpp>              // the one exception
+#include <cibmtr_auth/boot_clock.hpp>         // a clock that counts sleep and ignores steps
+#include <cibmtr_auth/url.hpp>                // where a request goes, checked before anything is sent
+#include <cibmtr_auth/environment.hpp>        // where to ask: test, production, the compiled-in default
+#include <cibmtr_auth/credentials.hpp>        // who asks, by which grant, for which scope
+#include <cibmtr_auth/json_object.hpp>        // the members of one JSON object, read strictly
+#include <cibmtr_auth/credentials_input.hpp>  // credentials from the environment or a file
+#include <cibmtr_auth/basic_auth.hpp>         // the client's Basic value
+#include <cibmtr_auth/token.hpp>              // what was granted and until when
+#include <cibmtr_auth/transport.hpp>          // how one request travels
+#include <cibmtr_auth/token_request.hpp>      // credentials become an HTTP request
+#include <cibmtr_auth/http_date.hpp>          // a date as HTTP writes it
+#include <cibmtr_auth/retry_after.hpp>        // how long a server asks not to be asked again
+#include <cibmtr_auth/refusal.hpp>            // what an answer without a token means
+#include <cibmtr_auth/token_response.hpp>     // an HTTP response becomes a token or an error
+#include <cibmtr_auth/token_source.hpp>       // ask once
+#include <cibmtr_auth/token_cache.hpp>        // ask rarely
+#include <cibmtr_auth/bearer_header.hpp>      // carry it; on a 401 renew once
+#include <cibmtr_auth/proxy.hpp>              // which proxy stands between this machine and a host
+#include <cibmtr_auth/sigpipe_guard.hpp>      // keeps SIGPIPE from the host program
+#include <cibmtr_auth/watchdog.hpp>           // ends an exchange when its time is up
+#include <cibmtr_auth/https_options.hpp>      // how the bundled transport connects
+#include <cibmtr_auth/https_client.hpp>       // a cpp-httplib client made safe
+#include <cibmtr_auth/https.hpp>              // the bundled transport
+#include <cibmtr_auth/make_token_cache.hpp>   // the whole chain in one call
+
+#endif  // CIBMTR_AUTH_HPP

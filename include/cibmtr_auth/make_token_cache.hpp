@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// The whole chain in one call, for people in a hurry.
+
+#ifndef CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
+#define CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
+
+#include <utility>
+
+#include <cibmtr_auth/basic_auth.hpp>
+#include <cibmtr_auth/config.hpp>
+#include <cibmtr_auth/credentials.hpp>
+#include <cibmtr_auth/environment.hpp>
+#include <cibmtr_auth/https.hpp>
+#include <cibmtr_auth/https_options.hpp>
+#include <cibmtr_auth/token_cache.hpp>
+#include <cibmtr_auth/token_source.hpp>
+#include <cibmtr_auth/transport.hpp>
+
+namespace cibmtr_auth {
+
+struct token_cache_options {
+  basic_encoding encoding = basic_encoding::plain;
+  https_options https;  ///< for the bundled transport
+};
+
+/// A cache around a source over your own HTTP. Throws `configuration` at once for credentials that cannot be right; nothing
+/// is sent before the first `get()`.
+inline token_cache make_token_cache(environment const& where, credentials who, transport send,
+                                    token_cache_options const& options = token_cache_options()) {
+  return token_cache(make_token_source(where, std::move(who), std::move(send), options.encoding));
+}
+
+/// The same for `default_environment`. Static, because the default is each file's own.
+static inline token_cache make_token_cache(credentials who, transport send,
+                                           token_cache_options const& options = token_cache_options()) {
+  return make_token_cache(default_environment, std::move(who), std::move(send), options);
+}
+
+#if CIBMTR_AUTH_HTTPS
+
+/// The same over the bundled transport.
+inline token_cache make_token_cache(environment const& where, credentials who,
+                                    token_cache_options const& options = token_cache_options()) {
+  return make_token_cache(where, std::move(who), https_transport(options.https), options);
+}
+
+/// Everything, for `default_environment`, over HTTPS.
+static inline token_cache make_token_cache(credentials who,
+                                           token_cache_options const& options = token_cache_options()) {
+  return make_token_cache(default_environment, std::move(who), options);
+}
+
+#endif
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// Which proxy, if any, stands between this machine and a host.
+
+#ifndef CIBMTR_AUTH_PROXY_HPP
+#define CIBMTR_AUTH_PROXY_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <functional>
+#include <initializer_list>
+#include <string>
+
+#include <cibmtr_auth/ascii.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/url.hpp>
+
+namespace cibmtr_auth {
+
+/// Reads one environment variable: `std::getenv`, or a test's own.
+using variable_lookup = std::function<char const*(char const*)>;
+
+namespace detail {
+
+/// Whether an entry of `NO_PROXY` names this host: `*`, or the host or a domain above it, with or without a leading
+/// dot and a port.
+inline bool is_exempt(url const& destination, std::string entry) {
+  std::size_t const colon = entry.rfind(':');
+  if (colon != std::string::npos && entry.find(':') == colon) {
+    if (port_number(entry.substr(colon + 1)) != destination.port) {
+      return false;
+    }
+    entry.erase(colon);
+  }
+  entry.erase(0, entry.find_first_not_of('.'));
+  std::string const& host = destination.host;
+  if (entry == "*" || same_text(entry, host)) {
+    return true;
+  }
+  return !entry.empty() && host.size() > entry.size() && host[host.size() - entry.size() - 1] == '.' &&
+         same_text(entry, host.substr(host.size() - entry.size()));
+}
+
+inline std::string percent_decode(std::string const& text) {
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::string const digits = text[i] == '%' ? text.substr(i + 1, 2) : std::string();
+    if (digits.size() == 2 && digits.find_first_not_of("0123456789ABCDEFabcdef") == std::string::npos) {
+      bytes += static_cast<char>(std::stoi(digits, nullptr, 16));
+      i += 2;
+    } else {
+      bytes += text[i];
+    }
+  }
+  return bytes;
+}
+
+}  // namespace detail
+
+/// The URL of the proxy that the environment names for `destination`, empty for none: the first one set of `https_proxy`,
+/// `HTTPS_PROXY`, `all_proxy` and `ALL_PROXY`, unless `no_proxy` or `NO_PROXY` exempts the host. This machine itself is
+/// never asked for through a proxy.
+inline std::string proxy_from_env(url const& destination, variable_lookup const& variable = std::getenv) {
+  auto first_of = [&variable](std::initializer_list<char const*> names) {
+    for (char const* name : names) {
+      char const* const value = variable(name);
+      if (value && *value) {
+        return std::string(value);
+      }
+    }
+    return std::string();
+  };
+
+  if (detail::is_loopback(destination.host)) {
+    return std::string();
+  }
+  std::string const exempt = first_of({"no_proxy", "NO_PROXY"});
+  for (std::size_t start = 0; start < exempt.size();) {
+    std::size_t const end = (std::min)(exempt.find_first_of(", \t", start), exempt.size());
+    if (detail::is_exempt(destination, exempt.substr(start, end - start))) {
+      return std::string();
+    }
+    start = end + 1;
+  }
+  return first_of({"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"});
+}
+
+/// Takes a proxy's URL apart: `http://[user:password@]host:port`, where the scheme may be left out. Throws `configuration`
+/// without quoting it.
+inline url parse_proxy_url(std::string const& text) {
+  url const proxy = parse_url(text.find("://") == std::string::npos ? "http://" + text : text, "proxy URL");
+  if (proxy.scheme != "http") {
+    throw error(error_kind::configuration,
+                "proxy URL is https://: only http:// proxies are supported; what goes "
+                "through them is encrypted all the same");
+  }
+  return proxy;
+}
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_PROXY_HPP

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// What an answer without a token means, and what to do about it.
+
+#ifndef CIBMTR_AUTH_REFUSAL_HPP
+#define CIBMTR_AUTH_REFUSAL_HPP
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <cibmtr_auth/base64.hpp>
+#include <cibmtr_auth/credentials.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/form.hpp>
+#include <cibmtr_auth/json_object.hpp>
+#include <cibmtr_auth/retry_after.hpp>
+#include <cibmtr_auth/secret.hpp>
+#include <cibmtr_auth/transport.hpp>
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// By status and code alone, since Okta rewords its descriptions; the first line that fits wins. A 4xx without a
+/// code is a gateway's, not Okta's, and says nothing about the credentials.
+/// Source: Okta, "OAuth 2.0 and OpenID Connect API" and "Rate limits"; RFC 6749, section 5.2.
+inline error_kind classify(int status, std::string const& code) {
+  if (status == 429) {
+    return error_kind::rate_limited;
+  }
+  if (code == "temporarily_unavailable" || status == 408 || (status >= 500 && status <= 599)) {
+    return error_kind::unavailable;
+  }
+  if (status == 407) {
+    return error_kind::network;
+  }
+  bool const is_refusal = status == 200 || (status >= 400 && status <= 499);
+  return is_refusal && !code.empty() ? error_kind::rejected : error_kind::malformed;
+}
+
+inline char const* rejection_remedy(std::string const& code) {
+  if (code == "invalid_client") {
+    return "The client id or the client secret is wrong, or belongs to another environment.";
+  }
+  if (code == "invalid_grant") {
+    return "The username or password is wrong, the password has expired or the account is locked; every further try "
+           "counts towards the lock, so ask CIBMTR before the next one.";
+  }
+  if (code == "invalid_scope") {
+    return "These credentials may not ask for that scope.";
+  }
+  if (code == "unauthorized_client" || code == "unsupported_grant_type") {
+    return "These credentials are for another grant (with a username it is password, without one client_credentials) "
+           "or for another token URL.";
+  }
+  if (code == "E0000007") {
+    return "The token URL names an authorization server that does not exist (upper and lower case matter).";
+  }
+  return "The server does not accept these credentials as they are set up: check them with CIBMTR.";
+}
+
+inline char const* remedy(error_kind kind, int status, std::string const& code) {
+  switch (kind) {
+    case error_kind::rejected: return rejection_remedy(code);
+    case error_kind::rate_limited: return "Too many tokens were asked for: wait, and keep the ones you get.";
+    case error_kind::unavailable: return "The server is in trouble: try again later.";
+    case error_kind::network: return "The proxy wants credentials: put them into the proxy's URL.";
+    default: break;
+  }
+  return status >= 300 && status <= 399
+             ? "Redirects are not followed, they would send the password on: correct the token URL."
+             : "That is not a token server's answer: check the token URL and what stands in between.";
+}
+
+/// Whether server text repeats something that was sent in confidence: as it is, form-encoded, or as Basic.
+inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
+  secret const client = sent.client_id + ":" + sent.client_secret.reveal();
+  std::vector<secret> const forms = {sent.client_secret, sent.password, form_encode_text(sent.client_secret.reveal()),
+                                     form_encode_text(sent.password.reveal()), base64_encode(client.reveal())};
+  return std::any_of(forms.begin(), forms.end(), [&text](secret const& form) {
+    return !form.empty() && text.find(form.reveal()) != std::string::npos;
+  });
+}
+
+/// The first of two members that is a string, fit for a log: printable ASCII, short, no secret; else empty.
+inline std::string server_text(json_object const& body, char const* name, char const* other_name,
+                               credentials const& sent) {
+  std::string const* text = body.find_string(name);
+  text = text ? text : body.find_string(other_name);
+  bool const is_fit = text && text->size() <= 200 && is_printable_ascii(*text) && !repeats_a_secret(*text, sent);
+  return is_fit ? *text : std::string();
+}
+
+}  // namespace detail
+
+/// The error that an answer without a token stands for. `body` is empty when the answer's was not a JSON object.
+/// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`.
+inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent) {
+  std::string const code = detail::server_text(body, "error", "errorCode", sent);
+  std::string const description = detail::server_text(body, "error_description", "errorSummary", sent);
+  error_kind const kind = detail::classify(response.status, code);
+  bool const may_say_when = kind == error_kind::rate_limited || kind == error_kind::unavailable;
+  std::chrono::seconds const wait = may_say_when ? read_retry_after(response) : std::chrono::seconds::zero();
+
+  std::string message = "the token server answered HTTP " + std::to_string(response.status);
+  message += code.empty() ? "" : ", " + code;
+  message += description.empty() ? "" : " (" + description + ")";
+  message += std::string(". ") + detail::remedy(kind, response.status, code);
+  message += wait.count() > 0 ? " Not before " + std::to_string(wait.count()) + " s from now." : "";
+  return error(kind, message, response.status, code, wait);
+}
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_REFUSAL_HPP

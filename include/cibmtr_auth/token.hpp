@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// What was granted and until when; a cheap copy of one shared, wiped value.
+
+#ifndef CIBMTR_AUTH_TOKEN_HPP
+#define CIBMTR_AUTH_TOKEN_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/secret.hpp>
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// RFC 6750, section 2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
+inline bool is_b64token(std::string const& text) {
+  static char const alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/";
+  std::size_t const padding = (std::min)(text.find_first_not_of(alphabet), text.size());
+  return padding > 0 && text.find_first_not_of('=', padding) == std::string::npos;
+}
+
+}  // namespace detail
+
+/// A bearer token. Its copies share one value, which is wiped with the last of them; all of them may be read
+/// from any thread.
+class token {
+ public:
+  /// No token: every value is empty.
+  token() : grant_(std::make_shared<grant const>()) {}
+
+  /// Throws `malformed` unless `value` is a b64token, so that nothing else can ever get into a header.
+  token(secret const& value, std::string scope, boot_clock::time_point obtained_at, boot_clock::time_point expires_at) {
+    if (!detail::is_b64token(value.reveal())) {
+      throw error(error_kind::malformed,
+                  "the access token holds a character that no bearer token has: it was not used");
+    }
+    std::string authorization;
+    authorization.reserve(7 + value.reveal().size());
+    authorization += "Bearer ";
+    authorization += value.reveal();
+    grant_ = std::make_shared<grant const>(
+        grant{value, secret(std::move(authorization)), std::move(scope), obtained_at, expires_at});
+  }
+
+  bool empty() const noexcept { return value().empty(); }
+  std::string const& value() const noexcept { return grant_->value.reveal(); }
+  /// `Bearer ` and the value (RFC 6750, section 2.1).
+  std::string const& authorization() const noexcept { return grant_->authorization.reveal(); }
+  /// What the server granted, which may be less than what was asked for.
+  std::string const& scope() const noexcept { return grant_->scope; }
+  /// Just before the request was sent: the life counts from here.
+  boot_clock::time_point obtained_at() const noexcept { return grant_->obtained_at; }
+  boot_clock::time_point expires_at() const noexcept { return grant_->expires_at; }
+
+  friend std::ostream& operator<<(std::ostream&, token const&) = delete;
+
+ private:
+  struct grant {
+    secret value;
+    secret authorization;
+    std::string scope;
+    boot_clock::time_point obtained_at;
+    boot_clock::time_point expires_at;
+  };
+  std::shared_ptr<grant const> grant_;
+};
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_TOKEN_HPP

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Ask once: a callable that gives a token or throws `error`.
+
+#ifndef CIBMTR_AUTH_TOKEN_SOURCE_HPP
+#define CIBMTR_AUTH_TOKEN_SOURCE_HPP
+
+#include <functional>
+#include <utility>
+
+#include <cibmtr_auth/basic_auth.hpp>
+#include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/credentials.hpp>
+#include <cibmtr_auth/environment.hpp>
+#include <cibmtr_auth/token.hpp>
+#include <cibmtr_auth/token_request.hpp>
+#include <cibmtr_auth/token_response.hpp>
+#include <cibmtr_auth/transport.hpp>
+
+namespace cibmtr_auth {
+
+/// Gives a new token each time it is called, or throws. Whatever keeps, shares or repeats is a source around a source.
+using token_source = std::function<token()>;
+
+/// A source that sends one token request for each call. Throws `configuration` at once, before any call, for credentials
+/// or a URL that cannot be right. What `send` throws passes through.
+inline token_source make_token_source(environment const& where, credentials who, transport send,
+                                      basic_encoding encoding = basic_encoding::plain,
+                                      clock_function now = boot_clock::now) {
+  http_request request = make_token_request(where, who, encoding);
+  return [request, who, send, now] {
+    boot_clock::time_point const sent_at = now();
+    return read_token_response(send(request), who, sent_at);
+  };
+}
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_TOKEN_SOURCE_HPP
