@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// Prints a bearer token for CIBMTR's Direct FHIR API, or says why it cannot.
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cibmtr_auth.hpp>
+#include <cstdio>
+#include <exception>
+#include <sstream>
+#include <string>
+
+namespace {
+
+namespace auth = cibmtr_auth;
+
+struct arguments {
+  std::string environment = auth::default_environment.name;
+  std::string token_url;
+  std::string scope;
+  std::string credentials_file;
+  auth::https_options https;
+  double timeout = 30;
+  bool as_header = false;
+  bool as_json = false;
+  bool check = false;
+};
+
+struct cannot_write : std::exception {
+  char const* what() const noexcept override { return "cannot write to standard output"; }
+};
+
+/// Unbuffered, so that no copy of a token waits in a buffer, and checked: a full disk must not pass for success.
+void print(std::string const& line) {
+  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fflush(stdout) != 0) {
+    throw cannot_write();
+  }
+}
+
+void print_finding(std::string const& subject, std::string const& finding) {
+  std::string const padding(subject.size() < 14 ? 14 - subject.size() : 1, ' ');
+  print("ok  " + subject + padding + finding + "\n");
+}
+
+int exit_status(auth::error_kind kind) {
+  switch (kind) {
+    case auth::error_kind::configuration: return 2;
+    case auth::error_kind::rejected: return 3;
+    case auth::error_kind::rate_limited:
+    case auth::error_kind::unavailable: return 4;
+    case auth::error_kind::network:
+    case auth::error_kind::tls:
+    case auth::error_kind::timed_out: return 5;
+    case auth::error_kind::malformed: break;
+  }
+  return 6;
+}
+
+auth::environment chosen_environment(arguments const& given) {
+  auth::environment chosen = auth::default_environment;
+  if (given.environment != chosen.name) {
+    chosen = given.environment == "production" ? auth::production_environment : auth::test_environment;
+  }
+  if (!given.token_url.empty()) {
+    chosen.password_token_url = given.token_url.c_str();
+    chosen.client_credentials_token_url = given.token_url.c_str();
+  }
+  return chosen;
+}
+
+auth::credentials chosen_credentials(arguments const& given) {
+  auth::credentials chosen = given.credentials_file.empty() ? auth::credentials_from_env()
+                                                            : auth::credentials_from_file(given.credentials_file);
+  if (!given.scope.empty()) {
+    chosen.scope = given.scope;
+  }
+  return chosen;
+}
+
+/// Whether every scope token that was asked for was granted.
+bool grants_all(std::string const& granted, std::string const& asked) {
+  std::istringstream tokens(asked);
+  for (std::string token; tokens >> token;) {
+    if ((" " + granted + " ").find(" " + token + " ") == std::string::npos) {
+      return false;
+    }
+  }
+  return true;
+}
+
+long long seconds_left(auth::token const& token) {
+  return std::chrono::duration_cast<std::chrono::seconds>(token.expires_at() - auth::boot_clock::now()).count();
+}
+
+auth::secret as_asked(auth::token const& token, arguments const& given) {
+  if (given.as_header) {
+    return "Authorization: " + token.authorization() + "\n";
+  }
+  if (given.as_json) {
+    return "{\"access_token\":\"" + token.value() +
+           "\",\"token_type\":\"Bearer\",\"expires_in\":" + std::to_string(seconds_left(token)) + ",\"scope\":\"" +
+           token.scope() + "\"}\n";
+  }
+  return token.value() + "\n";
+}
+
+/// What is known before anything is sent. The rest of `--check` follows when the server has answered.
+void print_preparations(arguments const& given, auth::environment const& where, auth::credentials const& who) {
+  std::string const token_url =
+      who.uses_password_grant() ? where.password_token_url : where.client_credentials_token_url;
+  auth::url const to = auth::parse_secure_url(token_url, "token URL");
+  std::string const proxy = given.https.proxy.empty() ? auth::proxy_from_env(to) : given.https.proxy;
+  bool const is_direct = proxy.empty() || proxy == "none";
+  print_finding("environment", std::string(where.name) + ", token URL " + token_url);
+  print_finding("credentials", given.credentials_file.empty() ? "complete, from CIBMTR_* variables"
+                                                              : "complete, from " + given.credentials_file);
+  print_finding("grant", who.uses_password_grant() ? "password" : "client_credentials");
+  print_finding("proxy", is_direct ? "none" : auth::parse_proxy_url(proxy).authority());
+  print_finding("trust", given.https.ca_file.empty() ? "the system's CAs" : "only " + given.https.ca_file);
+}
+
+void run(arguments given) {
+  auth::environment const where = chosen_environment(given);
+  auth::credentials const who = chosen_credentials(given);
+  given.https.timeout = std::chrono::milliseconds(static_cast<long long>(given.timeout * 1000));
+  auth::token_source const ask = auth::make_token_source(where, who, auth::https_transport(given.https));
+  if (given.check) {
+    print_preparations(given, where, who);
+  }
+
+  auth::token const token = ask();
+  if (given.check) {
+    print_finding("token", "granted, valid for another " + std::to_string(seconds_left(token)) + " s");
+    print_finding("scope", token.scope());
+  } else {
+    print(as_asked(token, given).reveal());
+  }
+  if (!grants_all(token.scope(), who.scope)) {
+    std::fprintf(stderr, "cibmtr-token: note: the server granted less than was asked for: %s\n", token.scope().c_str());
+  }
+}
+
+void describe(CLI::App& app, arguments& given) {
+  app.description(
+      "Prints a bearer token for CIBMTR's Direct FHIR API.\n"
+      "The credentials come from CIBMTR_CLIENT_ID, CIBMTR_CLIENT_SECRET, CIBMTR_SCOPE and, for the password grant,\n"
+      "CIBMTR_USERNAME and CIBMTR_PASSWORD (or each from the file named by the same variable with _FILE behind it).");
+  app.footer(
+      "Exit status: 0 a token was granted; 2 usage or configuration; 3 the credentials were rejected (do not try "
+      "again\n"
+      "with the same ones, the account may lock); 4 rate limited or unavailable; 5 network, TLS or timeout; 6 the "
+      "answer\n"
+      "was not a token.\n\nExample: curl -H \"$(cibmtr-token --header)\" "
+      "https://int-api.nmdp.org/cibmtr-fhir-backend/v1/r4/metadata");
+  app.set_version_flag("--version", "cibmtr-token " CIBMTR_AUTH_VERSION);
+  app.add_option("--environment", given.environment, "test or production")
+      ->check(CLI::IsMember({"test", "production"}))
+      ->capture_default_str();
+  app.add_option("--token-url", given.token_url, "Ask there instead of the environment's token URL");
+  app.add_option("--scope", given.scope, "Ask for this scope");
+  app.add_option("--credentials", given.credentials_file,
+                 "A JSON file with client_id, client_secret, scope, username and password");
+  app.add_option("--ca", given.https.ca_file, "Trust only the CAs in this PEM file");
+  app.add_option("--proxy", given.https.proxy,
+                 "http://[user:password@]host:port, or none; else HTTPS_PROXY and NO_PROXY count");
+  app.add_option("--timeout", given.timeout, "Seconds for the whole exchange")
+      ->check(CLI::Range(0.001, 3600.0))
+      ->capture_default_str();
+  auto* const header = app.add_flag("--header", given.as_header, "Print \"Authorization: Bearer ...\"");
+  auto* const json = app.add_flag("--json", given.as_json, "Print a JSON object with token, seconds left and scope");
+  auto* const check = app.add_flag("--check", given.check, "Print a diagnosis, and no token");
+  json->excludes(header);
+  check->excludes(header)->excludes(json);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IONBF, 0);
+  CLI::App app;
+  arguments given;
+  describe(app, given);
+  try {
+    app.parse(argc, argv);
+    run(given);
+    return 0;
+  } catch (CLI::Success const& help_or_version) {
+    return app.exit(help_or_version);
+  } catch (CLI::ExtrasError const&) {
+    std::fputs(
+        "cibmtr-token: there is an argument that it does not know (not repeated here, it may be a secret); see "
+        "--help\n",
+        stderr);
+  } catch (CLI::ParseError const& usage) {
+    std::fprintf(stderr, "cibmtr-token: %s; see --help\n", usage.what());
+  } catch (auth::error const& failure) {
+    std::fprintf(stderr, "cibmtr-token: %s: %s\n", auth::to_string(failure.kind()), failure.what());
+    return exit_status(failure.kind());
+  } catch (std::exception const& failure) {
+    std::fprintf(stderr, "cibmtr-token: %s\n", failure.what());
+  }
+  return 2;
+}

@@ -1,0 +1,16 @@
+#include <cibmtr_auth.hpp>
+#include <iostream>
+
+int main() {
+  auto tokens = cibmtr_auth::make_token_cache(cibmtr_auth::credentials_from_env());
+  auto https = cibmtr_auth::https_transport();
+  cibmtr_auth::http_response answer;
+  cibmtr_auth::call_with_token(tokens, [&](cibmtr_auth::token const& token) {
+    answer = https({"GET",
+                    std::string(cibmtr_auth::default_environment.api_url) + "/r4/Patient",
+                    {cibmtr_auth::bearer_header(token)},
+                    ""});
+    return answer.status;
+  });
+  std::cout << "HTTP " << answer.status << "\n" << answer.body.reveal() << "\n";
+}
