@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// A certificate for loopback and the authority that signed it, both made in memory.
+
+#ifndef CIBMTR_AUTH_SANDBOX_CERTIFICATE_HPP
+#define CIBMTR_AUTH_SANDBOX_CERTIFICATE_HPP
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+namespace sandbox {
+namespace detail {
+
+struct openssl_free {
+  void operator()(BIO* it) const { BIO_free(it); }
+  void operator()(EVP_PKEY* it) const { EVP_PKEY_free(it); }
+  void operator()(X509* it) const { X509_free(it); }
+  void operator()(X509_EXTENSION* it) const { X509_EXTENSION_free(it); }
+};
+
+template <class T>
+using owned = std::unique_ptr<T, openssl_free>;
+
+inline void require(bool done) {
+  if (!done) {
+    throw std::runtime_error("OpenSSL cannot make a certificate");
+  }
+}
+
+inline owned<EVP_PKEY> new_key() {
+  owned<EVP_PKEY> key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"));
+  require(key != nullptr);
+  return key;
+}
+
+inline std::uint64_t new_serial() {
+  std::uint64_t serial = 0;
+  require(RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial) == 1);
+  return serial;
+}
+
+/// All of a certificate but its extensions and signature.
+inline owned<X509> new_certificate(char const* name, EVP_PKEY* key) {
+  long const hour = 3600;
+  owned<X509> made(X509_new());
+  require(made != nullptr);
+  require(X509_set_version(made.get(), X509_VERSION_3) == 1 &&
+          ASN1_INTEGER_set_uint64(X509_get_serialNumber(made.get()), new_serial()) == 1 &&
+          X509_gmtime_adj(X509_getm_notBefore(made.get()), -hour) &&
+          X509_gmtime_adj(X509_getm_notAfter(made.get()), 7 * 24 * hour) &&
+          X509_NAME_add_entry_by_NID(X509_get_subject_name(made.get()), NID_commonName, MBSTRING_ASC,
+                                     reinterpret_cast<unsigned char const*>(name), -1, -1, 0) == 1 &&
+          X509_set_pubkey(made.get(), key) == 1);
+  return made;
+}
+
+inline void extend(X509* subject, X509* issuer, int what, char const* value) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, subject, nullptr, nullptr, 0);
+  owned<X509_EXTENSION> const made(X509V3_EXT_conf_nid(nullptr, &context, what, value));
+  require(made != nullptr && X509_add_ext(subject, made.get(), -1) == 1);
+}
+
+inline void sign(X509* subject, X509* issuer, EVP_PKEY* issuer_key) {
+  require(X509_set_issuer_name(subject, X509_get_subject_name(issuer)) == 1 &&
+          X509_sign(subject, issuer_key, EVP_sha256()) > 0);
+}
+
+}  // namespace detail
+
+/// A key and its certificate for `names`, good from an hour ago for a week, signed by an authority
+/// whose own key is forgotten at once. Strict verifiers accept it.
+class certificate {
+ public:
+  explicit certificate(std::string const& names) : key_(detail::new_key()) {
+    auto const authority_key = detail::new_key();
+    authority_ = detail::new_certificate("cibmtr_auth sandbox", authority_key.get());
+    X509* const authority = authority_.get();
+    detail::extend(authority, authority, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
+    detail::extend(authority, authority, NID_key_usage, "critical,keyCertSign,cRLSign");
+    detail::extend(authority, authority, NID_subject_key_identifier, "hash");
+    detail::sign(authority, authority, authority_key.get());
+
+    leaf_ = detail::new_certificate("localhost", key_.get());
+    X509* const leaf = leaf_.get();
+    detail::extend(leaf, authority, NID_basic_constraints, "critical,CA:FALSE");
+    detail::extend(leaf, authority, NID_key_usage, "critical,digitalSignature");
+    detail::extend(leaf, authority, NID_ext_key_usage, "serverAuth");
+    detail::extend(leaf, authority, NID_subject_key_identifier, "hash");
+    detail::extend(leaf, authority, NID_authority_key_identifier, "keyid:always");
+    detail::extend(leaf, authority, NID_subject_alt_name, names.c_str());
+    detail::sign(leaf, authority, authority_key.get());
+  }
+
+  X509* leaf() const { return leaf_.get(); }
+  EVP_PKEY* key() const { return key_.get(); }
+
+  /// The authority alone: what a client has to trust.
+  std::string ca_pem() const {
+    detail::owned<BIO> const memory(BIO_new(BIO_s_mem()));
+    detail::require(memory != nullptr && PEM_write_bio_X509(memory.get(), authority_.get()) == 1);
+    char* text = nullptr;
+    long const size = BIO_ctrl(memory.get(), BIO_CTRL_INFO, 0, &text);
+    return std::string(text, static_cast<std::size_t>(size));
+  }
+
+ private:
+  detail::owned<EVP_PKEY> key_;
+  detail::owned<X509> authority_;
+  detail::owned<X509> leaf_;
+};
+
+}  // namespace sandbox
+
+#endif  // CIBMTR_AUTH_SANDBOX_CERTIFICATE_HPP

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: MIT
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cibmtr_auth.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "../examples/sandbox.hpp"
+#include "support/fake_server.hpp"
+#include "support/raw_server.hpp"
+
+using namespace cibmtr_auth;
+using tests::connection;
+using tests::raw_server;
+
+namespace {
+
+/// The sandbox's CA as a file.
+class ca_file {
+ public:
+  explicit ca_file(sandbox::server const& server) {
+    int const file = mkstemp(&path_[0]);
+    REQUIRE(file >= 0);
+    close(file);
+    std::ofstream(path_) << server.ca_pem();
+  }
+  ~ca_file() { std::remove(path_.c_str()); }
+  ca_file(ca_file const&) = delete;
+  ca_file& operator=(ca_file const&) = delete;
+
+  https_options trusting() const {
+    https_options options;
+    options.ca_file = path_;
+    options.proxy = "none";
+    options.timeout = std::chrono::seconds(10);
+    return options;
+  }
+
+ private:
+  std::string path_ = "/tmp/cibmtr_auth_ca_XXXXXX";
+};
+
+credentials as_client(sandbox::account const& user) {
+  return {user.client_id, user.client_secret, user.scope, "", ""};
+}
+
+credentials as_user(sandbox::account const& user) {
+  return {user.client_id, user.client_secret, user.scope, user.username, user.password};
+}
+
+token ask(std::string const& url, credentials const& who, https_options const& options) {
+  environment const here = {"sandbox", url.c_str(), url.c_str(), ""};
+  return make_token_source(here, who, https_transport(options))();
+}
+
+https_options direct(std::chrono::milliseconds timeout = std::chrono::seconds(10)) {
+  https_options options;
+  options.proxy = "none";
+  options.timeout = timeout;
+  return options;
+}
+
+error failure(http_request const& request, https_options const& options) {
+  try {
+    https_transport(options)(request);
+  } catch (error const& failed) {
+    return failed;
+  }
+  FAIL("there was an answer");
+  throw;
+}
+
+error failure(std::string const& url, https_options const& options) {
+  return failure(http_request{"POST", url, {}, "body"}, options);
+}
+
+bool contains(std::string const& text, std::string const& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("either grant gets a token over TLS") {
+  sandbox::server const server;
+  ca_file const ca(server);
+  for (credentials const& who : {as_client(server.user()), as_user(server.user())}) {
+    token const granted = ask(server.token_url(), who, ca.trusting());
+    CHECK(granted.value().size() > 1000);
+    CHECK(granted.scope() == server.user().scope);
+  }
+  CHECK(server.token_requests() == 2);
+}
+
+TEST_CASE("what arrives is the request of the guide and nothing more") {
+  sandbox::server const server;
+  ca_file const ca(server);
+  ask(server.token_url(), as_user(server.user()), ca.trusting());
+  sandbox::recorded_request const arrived = server.last_token_request();
+  CHECK(arrived.method == "POST");
+  std::map<std::string, std::string> fields;
+  for (auto const& field : arrived.headers) {
+    bool const is_the_servers_own =
+        field.first.compare(0, 7, "REMOTE_") == 0 || field.first.compare(0, 6, "LOCAL_") == 0;
+    if (!is_the_servers_own) {
+      CHECK(fields.emplace(field.first, field.second).second);
+    }
+  }
+  CHECK((fields["Authorization"] == basic_auth(server.user().client_id, server.user().client_secret).reveal()));
+  CHECK(fields["Accept"] == "application/json");
+  CHECK(fields["Content-Type"] == "application/x-www-form-urlencoded");
+  CHECK(fields["User-Agent"] == "cibmtr_auth/" CIBMTR_AUTH_VERSION);
+  CHECK(fields["Host"] == "localhost:" + std::to_string(server.port()));
+  CHECK(fields["Connection"] == "close");
+  CHECK(fields["Content-Length"] == std::to_string(arrived.body.size()));
+  CHECK(fields.size() == 7);
+}
+
+TEST_CASE("a server whose CA is not trusted gets nothing") {
+  sandbox::server const server;
+  error const refused = failure(server.token_url(), direct());
+  CHECK(refused.kind() == error_kind::tls);
+  CHECK(server.token_requests() == 0);
+}
+
+TEST_CASE("a trusted certificate for another host is refused") {
+  sandbox::server const server;
+  ca_file const ca(server);
+  // 127.1 is 127.0.0.1 to the resolver, and a name that the certificate does not have.
+  error const refused = failure("https://127.1:" + std::to_string(server.port()) + "/", ca.trusting());
+  CHECK(refused.kind() == error_kind::tls);
+  CHECK(server.token_requests() == 0);
+}
+
+TEST_CASE("a certificate names its host by subjectAltName, never by common name") {
+  sandbox::options with_other_name;
+  with_other_name.names = "DNS:other.example";  // the common name is localhost
+  sandbox::server const server(with_other_name);
+  ca_file const ca(server);
+  CHECK(failure(server.token_url(), ca.trusting()).kind() == error_kind::tls);
+  CHECK(server.token_requests() == 0);
+}
+
+TEST_CASE("a named CA file is trusted instead of the system's CAs, and must be one") {
+  sandbox::server const server;
+  ca_file const ca(server);
+  sandbox::server const other;
+  CHECK(failure(other.token_url(), ca.trusting()).kind() == error_kind::tls);
+
+  https_options missing = direct();
+  missing.ca_file = "/nonexistent/ca.pem";
+  error const refused = failure(server.token_url(), missing);
+  CHECK(refused.kind() == error_kind::configuration);
+  CHECK(contains(refused.what(), "/nonexistent/ca.pem"));
+}
+
+TEST_CASE("TLS 1.2 is the oldest that is spoken") {
+  sandbox::options old;
+  old.newest_tls = TLS1_1_VERSION;
+  sandbox::server const server(old);
+  ca_file const ca(server);
+  CHECK(failure(server.token_url(), ca.trusting()).kind() == error_kind::tls);
+  CHECK(server.token_requests() == 0);
+}
+
+TEST_CASE("redirects are reported, not followed") {
+  bool second_host_was_asked = false;
+  raw_server const second([&](connection const&) { second_host_was_asked = true; });
+  for (int status : {301, 302, 303, 307, 308}) {
+    CAPTURE(status);
+    raw_server const first([&](connection const& peer) {
+      peer.receive_head();
+      peer.send("HTTP/1.1 " + std::to_string(status) + " Moved\r\nLocation: " + second.url("http") +
+                "\r\nContent-Length: 0\r\n\r\n");
+    });
+    CHECK(https_transport(direct())({"POST", first.url("http"), {}, "grant_type=password"}).status == status);
+    try {
+      ask(first.url("http"), tests::some_credentials(), direct());
+      FAIL("a redirect was taken for a token");
+    } catch (error const& refused) {
+      CHECK(refused.kind() == error_kind::malformed);
+      CHECK(contains(refused.what(), "not followed"));
+    }
+  }
+  CHECK_FALSE(second_host_was_asked);
+}
+
+TEST_CASE("the timeout bounds the whole exchange, whatever the peer does") {
+  struct row {
+    char const* what;
+    char const* scheme;
+    std::function<void(connection const&)> serve;
+  };
+  auto drip = [](connection const& peer, std::string const& bytes) {
+    for (char c : bytes) {
+      if (!peer.send(std::string(1, c))) {
+        return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  };
+  row const rows[] = {
+      {"silence after connect", "http", [](connection const& peer) { peer.wait_for_close(); }},
+      {"silence in the handshake", "https", [](connection const& peer) { peer.wait_for_close(); }},
+      {"headers, a byte at a time", "http",
+       [drip](connection const& peer) { drip(peer, "HTTP/1.1 200 OK\r\nX-Long: " + std::string(10000, 'x')); }},
+      {"a body, a byte at a time", "http",
+       [drip](connection const& peer) {
+         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n");
+         drip(peer, std::string(10000, 'x'));
+       }},
+  };
+  for (row const& r : rows) {
+    CAPTURE(r.what);
+    raw_server const server(r.serve);
+    auto const start = std::chrono::steady_clock::now();
+    error const failed = failure(server.url(r.scheme), direct(std::chrono::milliseconds(400)));
+    auto const took = std::chrono::steady_clock::now() - start;
+    CHECK(failed.kind() == error_kind::timed_out);
+    CHECK(took >= std::chrono::milliseconds(390));
+    CHECK(took < std::chrono::milliseconds(1400));
+  }
+}
+
+TEST_CASE("a body over the limit is refused while it comes") {
+  for (char const* framing : {"Content-Length: 1000000000\r\n", "Transfer-Encoding: chunked\r\n", ""}) {
+    CAPTURE(framing);
+    raw_server const server([framing](connection const& peer) {
+      peer.receive_head();
+      peer.send(std::string("HTTP/1.1 200 OK\r\n") + framing + "\r\n");
+      bool const is_chunked = contains(framing, "chunked");
+      while (peer.send((is_chunked ? "4000\r\n" : "") + std::string(0x4000, 'x') + (is_chunked ? "\r\n" : ""))) {
+      }
+    });
+    error const refused = failure(server.url("http"), direct());
+    CHECK(refused.kind() == error_kind::malformed);
+    CHECK(contains(refused.what(), "65536"));
+  }
+}
+
+TEST_CASE("a host that cannot be reached is a network error that names it") {
+  int closed_port = 0;
+  {
+    raw_server const gone([](connection const&) {});
+    closed_port = gone.port();
+  }
+  error const failed = failure("https://localhost:" + std::to_string(closed_port) + "/", direct());
+  CHECK(failed.kind() == error_kind::network);
+  CHECK(contains(failed.what(), "localhost:" + std::to_string(closed_port)));
+  CHECK(failure("https://no-such-host.invalid/", direct()).kind() == error_kind::network);
+}
+
+TEST_CASE("a peer that closes at any moment raises no signal in the host") {
+  // The default action of SIGPIPE would end this test program.
+  sigset_t mask_before;
+  pthread_sigmask(SIG_SETMASK, nullptr, &mask_before);
+  REQUIRE(sigismember(&mask_before, SIGPIPE) == 0);
+  struct sigaction const defaults = {};
+  struct sigaction before;
+  sigaction(SIGPIPE, &defaults, &before);
+  for (char const* scheme : {"http", "https"}) {
+    for (int i = 0; i < 20; ++i) {
+      raw_server const server([](connection const&) {});
+      error const failed = failure(server.url(scheme), direct());
+      CHECK((failed.kind() == error_kind::network || failed.kind() == error_kind::tls));
+    }
+  }
+  sigset_t mask_after;
+  pthread_sigmask(SIG_SETMASK, nullptr, &mask_after);
+  CHECK(sigismember(&mask_after, SIGPIPE) == 0);
+  sigaction(SIGPIPE, &before, nullptr);
+}
+
+TEST_CASE("a header value cannot smuggle in a second header") {
+  for (std::string const& value : {std::string("a\r\nX: y"), std::string("a\n"), std::string("a\0b", 3)}) {
+    error const refused = failure(http_request{"GET", "https://localhost/", {{"Authorization", value}}, ""}, direct());
+    CHECK(refused.kind() == error_kind::configuration);
+  }
+  CHECK(failure(http_request{"GET", "https://localhost/", {{"X\r\nY", "v"}}, ""}, direct()).kind() ==
+        error_kind::configuration);
+}
+
+TEST_CASE("http is spoken to this very machine only") {
+  CHECK(failure("http://example.org/", direct()).kind() == error_kind::configuration);
+}
+
+TEST_CASE("a proxy opens the tunnel, and the server never sees its credentials") {
+  sandbox::server const server;
+  ca_file const ca(server);
+  std::string asked;
+  raw_server const proxy([&](connection const& peer) {
+    asked = peer.receive_head();
+    peer.send("HTTP/1.1 200 Connection established\r\n\r\n");
+    peer.relay(connection(tests::connect_to(server.port())));
+  });
+  https_options through = ca.trusting();
+  through.proxy = "http://alice:p%40ss%20word@127.0.0.1:" + std::to_string(proxy.port());
+  CHECK_FALSE(ask(server.token_url(), as_user(server.user()), through).empty());
+  std::string const destination = "localhost:" + std::to_string(server.port());
+  CHECK(contains(asked, "CONNECT " + destination + " HTTP/1.1\r\n"));
+  CHECK(contains(asked, "Proxy-Authorization: Basic " + base64_encode("alice:p@ss word") + "\r\n"));
+  CHECK((!contains(asked, server.user().password) && !contains(asked, "grant_type")));
+  CHECK(server.last_token_request().headers.count("Proxy-Authorization") == 0);
+}
+
+TEST_CASE("a proxy that refuses the tunnel is a network error that names it, at once") {
+  for (std::string const& refusal :
+       {std::string(
+            "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nConnection: close\r\n\r\n"),
+        std::string("HTTP/1.0 407 Proxy Authentication Required\r\n\r\n"),
+        std::string("HTTP/1.0 401 Unauthorized\r\n\r\n"),
+        std::string("HTTP/1.1 403 Filtered\r\nConnection: close\r\n\r\n"),
+        std::string("HTTP/1.1 502 Bad Gateway\r\n\r\n")}) {
+    CAPTURE(refusal);
+    raw_server const proxy([&](connection const& peer) {
+      peer.receive_head();
+      peer.send(refusal);
+    });
+    https_options through = direct();
+    through.proxy = "alice:wrong@127.0.0.1:" + std::to_string(proxy.port());
+    auto const start = std::chrono::steady_clock::now();
+    error const failed = failure("https://localhost/", through);
+    CHECK(failed.kind() == error_kind::network);
+    CHECK(contains(failed.what(), "127.0.0.1:" + std::to_string(proxy.port())));
+    CHECK_FALSE(contains(failed.what(), "wrong"));
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+  }
+}
+
+TEST_CASE("a proxy that never answers is timed out") {
+  raw_server const proxy([](connection const& peer) { peer.wait_for_close(); });
+  https_options through = direct(std::chrono::milliseconds(300));
+  through.proxy = "127.0.0.1:" + std::to_string(proxy.port());
+  CHECK(failure("https://localhost/", through).kind() == error_kind::timed_out);
+}

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Builds and runs the whole suite, on include/ and on single_include/. Installs what it needs on Debian.
+# Exit status 0 when every test passed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tests/support/packages.sh
+
+ready() {
+  has_commands g++ clang++ cmake ninja pkg-config python3 curl openssl &&
+    has_headers httplib.h picojson.h doctest/doctest.h CLI/CLI.hpp openssl/ssl.h &&
+    /usr/bin/python3 -c 'import requests' 2>/dev/null &&
+    echo 'int main() {}' | clang++ -x c++ - -fsanitize=address,undefined -o /dev/null 2>/dev/null
+}
+ready || install g++ clang libclang-rt-14-dev cmake ninja-build pkg-config python3 python3-requests curl openssl \
+  ca-certificates libcpp-httplib-dev picojson-dev doctest-dev libcli11-dev libssl-dev
+has_commands node npm || install nodejs npm || echo "Going on without Node.js."
+
+# build NAME CMAKE_OPTION...: both trees, as different from each other as they can be.
+build() {
+  local folder=build/$1
+  shift
+  [ -e "$folder/build.ninja" ] || cmake -S . -B "$folder" -G Ninja "$@" >"$folder.log" 2>&1 ||
+    { cat "$folder.log"; return 1; }
+  cmake --build "$folder" || return 1
+}
+mkdir -p build
+tests/servers/install.sh || [ $? -eq 77 ]
+build include -DCMAKE_CXX_COMPILER=g++ -DCMAKE_CXX_STANDARD=11
+build single -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_STANDARD=20 -DCIBMTR_AUTH_SINGLE_INCLUDE=ON \
+  -DCMAKE_CXX_FLAGS="-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+
+unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
+failed=0
+for tree in include single; do
+  echo "== $tree"
+  ctest --test-dir "build/$tree" --output-on-failure -j2 --timeout 120 2>&1 | tee "build/$tree.log"
+  [ "${PIPESTATUS[0]}" -eq 0 ] || failed=1
+done
+
+count() { cat build/include.log build/single.log | grep -Ec "$1" || true; }
+if grep -q 'Skipped' build/include.log build/single.log; then
+  echo "SKIPPED, see above:" && grep -h 'Skipped' build/include.log build/single.log
+fi
+echo "$(count ' +Passed +[0-9.]+ sec') passed, $(count '\*\*\*(Failed|Timeout|Exception|Not Run)') failed, $(count '\*\*\*Skipped') skipped"
+exit $failed
