@@ -129,7 +129,8 @@ void run(arguments given) {
 
   auth::token const token = ask();
   if (given.check) {
-    print_finding("token", "granted, valid for another " + std::to_string(seconds_left(token)) + " s");
+    auto const life = std::chrono::duration_cast<std::chrono::seconds>(token.expires_at() - token.obtained_at());
+    print_finding("token", "granted, lives " + std::to_string(life.count()) + " s");
     print_finding("scope", token.scope());
   } else {
     print(as_asked(token, given).reveal());
