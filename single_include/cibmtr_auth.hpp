@@ -400,9 +400,16 @@ inline int port_number(std::string const& digits) {
   return port <= 65535 ? port : 0;
 }
 
+/// `localhost`, `::1` or 127.0.0.0/8, each in its usual spelling only: another may be looked up as a name, which
+/// leads anywhere (127.1.1.1.1).
 inline bool is_loopback(std::string const& host) {
+  auto octet = [](unsigned value) { return "." + std::to_string(value & 255U); };
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
   return host == "localhost" || host == "::1" ||
-         (host.compare(0, 4, "127.") == 0 && host.find_first_not_of("0123456789.") == std::string::npos);
+         (std::sscanf(host.c_str(), "127.%3u.%3u.%3u", &b, &c, &d) == 3 &&
+          host == "127" + octet(b) + octet(c) + octet(d));
 }
 
 }  // namespace detail
@@ -588,9 +595,9 @@ inline bool is_utf8_text(std::string const& text) {
   return true;
 }
 
-inline void require(bool met, char const* field, char const* problem) {
-  if (!met) {
-    throw error(error_kind::configuration, std::string(field) + " " + problem);
+inline void require(bool is_met, std::string const& subject, std::string const& problem) {
+  if (!is_met) {
+    throw error(error_kind::configuration, subject + " " + problem);
   }
 }
 
@@ -600,13 +607,15 @@ inline void require(bool met, char const* field, char const* problem) {
 /// request counts against the account, so this is asked before any is sent.
 inline void check(credentials const& c) {
   using detail::require;
-  require(!c.client_id.empty(), "client_id", "is empty: fill in the Application Client ID from CIBMTR");
+  require(!c.client_id.empty(), "client_id",
+          "is empty: fill in the Application Client ID from CIBMTR (CIBMTR_CLIENT_ID)");
   require(detail::is_printable_ascii(c.client_id), "client_id",
           "holds a control or non-ASCII character: copy it again, without line breaks");
-  require(!c.client_secret.empty(), "client_secret", "is empty: fill in the Application Client Secret from CIBMTR");
+  require(!c.client_secret.empty(), "client_secret",
+          "is empty: fill in the Application Client Secret from CIBMTR (CIBMTR_CLIENT_SECRET)");
   require(detail::is_printable_ascii(c.client_secret.reveal()), "client_secret",
           "holds a control or non-ASCII character: copy it again, without line breaks");
-  require(!c.scope.empty(), "scope", "is empty: fill in the Application Scope from CIBMTR");
+  require(!c.scope.empty(), "scope", "is empty: fill in the Application Scope from CIBMTR (CIBMTR_SCOPE)");
   require(detail::is_scope(c.scope), "scope",
           "is not a list of scope tokens (printable ASCII but \" and \\, one space between two of them)");
   require(!c.username.empty() || c.password.empty(), "username",
@@ -621,7 +630,7 @@ inline void check(credentials const& c) {
 
 #endif  // CIBMTR_AUTH_CREDENTIALS_HPP
 
-// The top-level members of one JSON object, read strictly (RFC 8259).
+// The top-level members of one JSON object (RFC 8259), and of nothing that only looks like one.
 
 #ifndef CIBMTR_AUTH_JSON_OBJECT_HPP
 #define CIBMTR_AUTH_JSON_OBJECT_HPP
@@ -684,7 +693,11 @@ class json_object::reader {
   bool parse_string(Input& in) {
     std::string text;
     auto const begin = in.cur();
-    text.reserve(static_cast<std::size_t>(std::find(begin, end_, '"') - begin));  // growing would leave copies behind
+    auto quote = begin;
+    while (quote != end_ && *quote != '"') {
+      quote += *quote == '\\' && end_ - quote > 1 ? 2 : 1;
+    }
+    text.reserve(static_cast<std::size_t>(quote - begin));  // growing would leave copies behind
     bool const well_formed = picojson::_parse_string(text, in);
     secret kept(std::move(text));
     if (member_) {
@@ -776,30 +789,24 @@ inline bool json_object::read(std::string const& text) {
 namespace cibmtr_auth {
 namespace detail {
 
-/// The whole of a small file. Read unbuffered into a string that never grows, so that nothing of it stays behind.
+/// The whole of a small file, which errors call `what`. Read unbuffered into a string that never grows, so that
+/// nothing of it stays behind.
 inline secret read_secret_file(std::string const& path, std::string const& what) {
   constexpr std::size_t most = 64 * 1024;
   struct closer {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
   std::unique_ptr<std::FILE, closer> const file(std::fopen(path.c_str(), "rb"));
-  if (!file) {
-    throw error(error_kind::configuration, what + " names the file " + path + ", which cannot be opened");
-  }
+  require(file != nullptr, what, "cannot be opened");
   std::setvbuf(file.get(), nullptr, _IONBF, 0);
 
   std::string text(most + 1, '\0');
   text.resize(std::fread(&text[0], 1, text.size(), file.get()));
-  bool const failed = std::ferror(file.get()) != 0;
-  bool const too_long = text.size() > most;
-  secret const content(std::move(text));
-  if (failed) {
-    throw error(error_kind::configuration, what + " names " + path + ", which cannot be read");
-  }
-  if (too_long) {
-    throw error(error_kind::configuration, what + " names the file " + path + ", which is longer than 64 KiB");
-  }
-  return content.reveal();
+  bool const is_too_long = text.size() > most;
+  secret content(std::move(text));
+  require(std::ferror(file.get()) == 0, what, "cannot be read");
+  require(!is_too_long, what, "is longer than 64 KiB");
+  return content;
 }
 
 /// Editors and `echo` end a file with one line break that belongs to nobody's password. A second one is left,
@@ -820,7 +827,9 @@ inline secret secret_from_env(std::string const& name) {
   if (value && path) {
     throw error(error_kind::configuration, name + " and " + file_name + " are both set: keep one of them");
   }
-  return without_last_line_break(path ? read_secret_file(path, file_name) : secret(value ? value : ""));
+  // The path is not quoted: it may be a secret, put into the wrong variable.
+  return without_last_line_break(path ? read_secret_file(path, "the file that " + file_name + " names")
+                                      : secret(value ? value : ""));
 }
 
 }  // namespace detail
@@ -843,24 +852,20 @@ inline credentials credentials_from_env() {
 /// `username` and `password`, all strings. Throws `configuration` when the file is anything else; a member
 /// misspelt must not silently select the other grant.
 inline credentials credentials_from_file(std::string const& path) {
-  secret const text = detail::read_secret_file(path, "credentials");
-  auto refuse = [&path](std::string const& problem) {
-    return error(error_kind::configuration, "credentials file " + path + " " + problem);
-  };
+  std::string const what = "the credentials file " + path;
+  secret const text = detail::read_secret_file(path, what);
   json_object object;
-  if (!object.read(text.reveal())) {
-    throw refuse(object.problem());
-  }
+  bool const is_object = object.read(text.reveal());
+  detail::require(is_object, what, object.problem());
+
   credentials c;
   for (auto const& member : object.members()) {
     std::string const& name = member.first;
-    if (name != "client_id" && name != "client_secret" && name != "scope" && name != "username" && name != "password") {
-      throw refuse("has a member other than client_id, client_secret, scope, username and password");
-    }
-    if (member.second.is != json_member::type::string) {
-      throw refuse("has a " + name + " that is not a string");
-    }
     secret const& value = member.second.text;
+    bool const is_known =
+        name == "client_id" || name == "client_secret" || name == "scope" || name == "username" || name == "password";
+    detail::require(is_known, what, "has a member other than client_id, client_secret, scope, username and password");
+    detail::require(member.second.is == json_member::type::string, what, "has a " + name + " that is not a string");
     if (name == "client_secret" || name == "password") {
       (name == "password" ? c.password : c.client_secret) = value;
     } else {
@@ -941,6 +946,9 @@ class token {
  public:
   /// No token: every value is empty.
   token() : grant_(std::make_shared<grant const>()) {}
+  // Copied, never moved from, so that there is always a value to read.
+  token(token const&) = default;
+  token& operator=(token const&) = default;
 
   /// Throws `malformed` unless `value` is a b64token, so that nothing else can ever get into a header.
   token(secret const& value, std::string scope, boot_clock::time_point obtained_at, boot_clock::time_point expires_at) {
@@ -1041,7 +1049,8 @@ inline http_request make_token_request(environment const& where, credentials con
                                        basic_encoding encoding = basic_encoding::plain) {
   check(who);
   bool const with_password = who.uses_password_grant();
-  std::string const token_url = with_password ? where.password_token_url : where.client_credentials_token_url;
+  char const* const chosen_url = with_password ? where.password_token_url : where.client_credentials_token_url;
+  std::string const token_url = chosen_url ? chosen_url : "";
   parse_secure_url(token_url, "token URL");
 
   form_fields fields = {{"grant_type", with_password ? "password" : "client_credentials"}, {"scope", who.scope}};
@@ -1114,7 +1123,7 @@ inline long long parse_http_date(std::string const& text) {
     known = std::sscanf(source, "%9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", day_name, &day, month_name, &year,
                         &hour, &minute, &second, &length) == 7 &&
             length > 0;
-    year += year < 70 ? 2000 : 1900;
+    year += year < 0 ? 0 : year < 70 ? 2000 : 1900;
   }
   if (!known) {
     known = std::sscanf(source, "%3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", day_name, month_name, &day, &hour,
@@ -1619,13 +1628,13 @@ inline std::string proxy_from_env(url const& destination, variable_lookup const&
 /// Takes a proxy's URL apart: `http://[user:password@]host:port`, where the scheme may be left out. Throws `configuration`
 /// without quoting it.
 inline url parse_proxy_url(std::string const& text) {
-  url const proxy = parse_url(text.find("://") == std::string::npos ? "http://" + text : text, "proxy URL");
-  if (proxy.scheme != "http") {
+  std::size_t const scheme_end = text.find("://");
+  if (scheme_end != std::string::npos && !detail::same_text(text.substr(0, scheme_end), "http")) {
     throw error(error_kind::configuration,
-                "proxy URL is https://: only http:// proxies are supported; what goes "
+                "proxy URL does not start with http://: only such proxies are supported; what goes "
                 "through them is encrypted all the same");
   }
-  return proxy;
+  return parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
 }
 
 }  // namespace cibmtr_auth

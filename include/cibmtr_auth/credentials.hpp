@@ -65,9 +65,9 @@ inline bool is_utf8_text(std::string const& text) {
   return true;
 }
 
-inline void require(bool met, char const* field, char const* problem) {
-  if (!met) {
-    throw error(error_kind::configuration, std::string(field) + " " + problem);
+inline void require(bool is_met, std::string const& subject, std::string const& problem) {
+  if (!is_met) {
+    throw error(error_kind::configuration, subject + " " + problem);
   }
 }
 
@@ -77,13 +77,15 @@ inline void require(bool met, char const* field, char const* problem) {
 /// request counts against the account, so this is asked before any is sent.
 inline void check(credentials const& c) {
   using detail::require;
-  require(!c.client_id.empty(), "client_id", "is empty: fill in the Application Client ID from CIBMTR");
+  require(!c.client_id.empty(), "client_id",
+          "is empty: fill in the Application Client ID from CIBMTR (CIBMTR_CLIENT_ID)");
   require(detail::is_printable_ascii(c.client_id), "client_id",
           "holds a control or non-ASCII character: copy it again, without line breaks");
-  require(!c.client_secret.empty(), "client_secret", "is empty: fill in the Application Client Secret from CIBMTR");
+  require(!c.client_secret.empty(), "client_secret",
+          "is empty: fill in the Application Client Secret from CIBMTR (CIBMTR_CLIENT_SECRET)");
   require(detail::is_printable_ascii(c.client_secret.reveal()), "client_secret",
           "holds a control or non-ASCII character: copy it again, without line breaks");
-  require(!c.scope.empty(), "scope", "is empty: fill in the Application Scope from CIBMTR");
+  require(!c.scope.empty(), "scope", "is empty: fill in the Application Scope from CIBMTR (CIBMTR_SCOPE)");
   require(detail::is_scope(c.scope), "scope",
           "is not a list of scope tokens (printable ASCII but \" and \\, one space between two of them)");
   require(!c.username.empty() || c.password.empty(), "username",

@@ -18,30 +18,24 @@
 namespace cibmtr_auth {
 namespace detail {
 
-/// The whole of a small file. Read unbuffered into a string that never grows, so that nothing of it stays behind.
+/// The whole of a small file, which errors call `what`. Read unbuffered into a string that never grows, so that
+/// nothing of it stays behind.
 inline secret read_secret_file(std::string const& path, std::string const& what) {
   constexpr std::size_t most = 64 * 1024;
   struct closer {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
   std::unique_ptr<std::FILE, closer> const file(std::fopen(path.c_str(), "rb"));
-  if (!file) {
-    throw error(error_kind::configuration, what + " names the file " + path + ", which cannot be opened");
-  }
+  require(file != nullptr, what, "cannot be opened");
   std::setvbuf(file.get(), nullptr, _IONBF, 0);
 
   std::string text(most + 1, '\0');
   text.resize(std::fread(&text[0], 1, text.size(), file.get()));
-  bool const failed = std::ferror(file.get()) != 0;
-  bool const too_long = text.size() > most;
-  secret const content(std::move(text));
-  if (failed) {
-    throw error(error_kind::configuration, what + " names " + path + ", which cannot be read");
-  }
-  if (too_long) {
-    throw error(error_kind::configuration, what + " names the file " + path + ", which is longer than 64 KiB");
-  }
-  return content.reveal();
+  bool const is_too_long = text.size() > most;
+  secret content(std::move(text));
+  require(std::ferror(file.get()) == 0, what, "cannot be read");
+  require(!is_too_long, what, "is longer than 64 KiB");
+  return content;
 }
 
 /// Editors and `echo` end a file with one line break that belongs to nobody's password. A second one is left,
@@ -62,7 +56,9 @@ inline secret secret_from_env(std::string const& name) {
   if (value && path) {
     throw error(error_kind::configuration, name + " and " + file_name + " are both set: keep one of them");
   }
-  return without_last_line_break(path ? read_secret_file(path, file_name) : secret(value ? value : ""));
+  // The path is not quoted: it may be a secret, put into the wrong variable.
+  return without_last_line_break(path ? read_secret_file(path, "the file that " + file_name + " names")
+                                      : secret(value ? value : ""));
 }
 
 }  // namespace detail
@@ -85,24 +81,20 @@ inline credentials credentials_from_env() {
 /// `username` and `password`, all strings. Throws `configuration` when the file is anything else; a member
 /// misspelt must not silently select the other grant.
 inline credentials credentials_from_file(std::string const& path) {
-  secret const text = detail::read_secret_file(path, "credentials");
-  auto refuse = [&path](std::string const& problem) {
-    return error(error_kind::configuration, "credentials file " + path + " " + problem);
-  };
+  std::string const what = "the credentials file " + path;
+  secret const text = detail::read_secret_file(path, what);
   json_object object;
-  if (!object.read(text.reveal())) {
-    throw refuse(object.problem());
-  }
+  bool const is_object = object.read(text.reveal());
+  detail::require(is_object, what, object.problem());
+
   credentials c;
   for (auto const& member : object.members()) {
     std::string const& name = member.first;
-    if (name != "client_id" && name != "client_secret" && name != "scope" && name != "username" && name != "password") {
-      throw refuse("has a member other than client_id, client_secret, scope, username and password");
-    }
-    if (member.second.is != json_member::type::string) {
-      throw refuse("has a " + name + " that is not a string");
-    }
     secret const& value = member.second.text;
+    bool const is_known =
+        name == "client_id" || name == "client_secret" || name == "scope" || name == "username" || name == "password";
+    detail::require(is_known, what, "has a member other than client_id, client_secret, scope, username and password");
+    detail::require(member.second.is == json_member::type::string, what, "has a " + name + " that is not a string");
     if (name == "client_secret" || name == "password") {
       (name == "password" ? c.password : c.client_secret) = value;
     } else {

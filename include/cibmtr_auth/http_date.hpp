@@ -50,7 +50,7 @@ inline long long parse_http_date(std::string const& text) {
     known = std::sscanf(source, "%9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", day_name, &day, month_name, &year,
                         &hour, &minute, &second, &length) == 7 &&
             length > 0;
-    year += year < 70 ? 2000 : 1900;
+    year += year < 0 ? 0 : year < 70 ? 2000 : 1900;
   }
   if (!known) {
     known = std::sscanf(source, "%3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", day_name, month_name, &day, &hour,

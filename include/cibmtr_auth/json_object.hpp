@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The top-level members of one JSON object, read strictly (RFC 8259).
+// The top-level members of one JSON object (RFC 8259), and of nothing that only looks like one.
 
 #ifndef CIBMTR_AUTH_JSON_OBJECT_HPP
 #define CIBMTR_AUTH_JSON_OBJECT_HPP
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -71,7 +70,11 @@ class json_object::reader {
   bool parse_string(Input& in) {
     std::string text;
     auto const begin = in.cur();
-    text.reserve(static_cast<std::size_t>(std::find(begin, end_, '"') - begin));  // growing would leave copies behind
+    auto quote = begin;
+    while (quote != end_ && *quote != '"') {
+      quote += *quote == '\\' && end_ - quote > 1 ? 2 : 1;
+    }
+    text.reserve(static_cast<std::size_t>(quote - begin));  // growing would leave copies behind
     bool const well_formed = picojson::_parse_string(text, in);
     secret kept(std::move(text));
     if (member_) {

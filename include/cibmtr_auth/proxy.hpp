@@ -88,13 +88,13 @@ inline std::string proxy_from_env(url const& destination, variable_lookup const&
 /// Takes a proxy's URL apart: `http://[user:password@]host:port`, where the scheme may be left out. Throws `configuration`
 /// without quoting it.
 inline url parse_proxy_url(std::string const& text) {
-  url const proxy = parse_url(text.find("://") == std::string::npos ? "http://" + text : text, "proxy URL");
-  if (proxy.scheme != "http") {
+  std::size_t const scheme_end = text.find("://");
+  if (scheme_end != std::string::npos && !detail::same_text(text.substr(0, scheme_end), "http")) {
     throw error(error_kind::configuration,
-                "proxy URL is https://: only http:// proxies are supported; what goes "
+                "proxy URL does not start with http://: only such proxies are supported; what goes "
                 "through them is encrypted all the same");
   }
-  return proxy;
+  return parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
 }
 
 }  // namespace cibmtr_auth

@@ -32,6 +32,9 @@ class token {
  public:
   /// No token: every value is empty.
   token() : grant_(std::make_shared<grant const>()) {}
+  // Copied, never moved from, so that there is always a value to read.
+  token(token const&) = default;
+  token& operator=(token const&) = default;
 
   /// Throws `malformed` unless `value` is a b64token, so that nothing else can ever get into a header.
   token(secret const& value, std::string scope, boot_clock::time_point obtained_at, boot_clock::time_point expires_at) {

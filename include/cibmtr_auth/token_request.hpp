@@ -26,7 +26,8 @@ inline http_request make_token_request(environment const& where, credentials con
                                        basic_encoding encoding = basic_encoding::plain) {
   check(who);
   bool const with_password = who.uses_password_grant();
-  std::string const token_url = with_password ? where.password_token_url : where.client_credentials_token_url;
+  char const* const chosen_url = with_password ? where.password_token_url : where.client_credentials_token_url;
+  std::string const token_url = chosen_url ? chosen_url : "";
   parse_secure_url(token_url, "token URL");
 
   form_fields fields = {{"grant_type", with_password ? "password" : "client_credentials"}, {"scope", who.scope}};

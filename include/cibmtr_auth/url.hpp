@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdio>
 #include <string>
 
 #include <cibmtr_auth/ascii.hpp>
@@ -43,9 +44,16 @@ inline int port_number(std::string const& digits) {
   return port <= 65535 ? port : 0;
 }
 
+/// `localhost`, `::1` or 127.0.0.0/8, each in its usual spelling only: another may be looked up as a name, which
+/// leads anywhere (127.1.1.1.1).
 inline bool is_loopback(std::string const& host) {
+  auto octet = [](unsigned value) { return "." + std::to_string(value & 255U); };
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
   return host == "localhost" || host == "::1" ||
-         (host.compare(0, 4, "127.") == 0 && host.find_first_not_of("0123456789.") == std::string::npos);
+         (std::sscanf(host.c_str(), "127.%3u.%3u.%3u", &b, &c, &d) == 3 &&
+          host == "127" + octet(b) + octet(c) + octet(d));
 }
 
 }  // namespace detail

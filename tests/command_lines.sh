@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The command lines of the README that call a compiler, as they stand there.
+# Usage: command_lines.sh. Exit status: 0 passed, 1 failed, 77 skipped.
+
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+ln -s "$root"/* "$folder" # what a command line writes stays here
+cd "$folder" || exit 1
+failed=0
+
+run() {
+  if eval "$1"; then
+    echo "ok - $1"
+  else
+    echo "not ok - $1"
+    failed=1
+  fi
+}
+
+if ! command -v g++ >/dev/null; then
+  echo "SKIPPED: command_lines.sh needs g++"
+  exit 77
+fi
+
+# The core links with nothing.
+run 'g++ -std=c++11 -DCIBMTR_AUTH_HTTPS=0 -Isingle_include tests/switches/https_off.cpp tests/main.cpp && ./a.out'
+
+lines=$(grep -E '^(g|c|clang)\+\+ ' README.md)
+if [ -z "$lines" ]; then
+  echo "not ok - README.md shows how to compile without a build system"
+  failed=1
+fi
+while read -r line; do
+  run "$line"
+done <<<"$lines"
+
+exit $failed

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The long part of CI: the suite under every standard and compiler, under the thread sanitizer, and built by Meson.
+# Run tests/run.sh first; it installs what this needs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tests/support/packages.sh
+has_commands meson || install meson
+unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
+
+passed=0
+failed=0
+# run NAME COMMAND...: counts it, and shows its log only when it fails.
+run() {
+  local log=build/$1.log start=$SECONDS
+  if "${@:2}" >"$log" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok      $1 ($((SECONDS - start)) s)"
+  else
+    failed=$((failed + 1))
+    tail -n 60 "$log"
+    echo "FAILED  $1 ($log)"
+  fi
+}
+
+with_cmake() {
+  local folder=build/$1
+  shift
+  cmake -S . -B "$folder" -G Ninja "$@" && cmake --build "$folder" &&
+    ctest --test-dir "$folder" --output-on-failure -j2 --timeout 300 && rm -rf "$folder"
+}
+
+with_meson() {
+  rm -rf build/meson && meson setup build/meson && ninja -C build/meson && meson test -C build/meson --print-errorlogs &&
+    rm -rf build/meson
+}
+
+trees=(OFF ON)
+turn=0
+for standard in 11 14 17 20 23; do
+  for compiler in g++ clang++; do
+    name=$compiler-$standard
+    run "$name" with_cmake "$name" -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_STANDARD="$standard" \
+      -DCIBMTR_AUTH_SINGLE_INCLUDE="${trees[turn++ / 2 % 2]}"
+  done
+done
+run threads with_cmake threads -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=thread"
+run meson with_meson
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

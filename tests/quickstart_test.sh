@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The README's eight lines, compiled as they stand there, make an API call against the sandbox.
+# Usage: quickstart_test.sh CIBMTR_SANDBOX
+set -euo pipefail
+sandbox=$(realpath "$1")
+cd "$(dirname "$0")/.."
+command -v g++ pkg-config >/dev/null || { echo "SKIPPED: quickstart: needs g++ and pkg-config" >&2; exit 77; }
+
+work=$(mktemp -d)
+trap 'kill "$running" 2>/dev/null; wait; rm -rf "$work"' EXIT
+"$sandbox" --ca-file "$work/ca.pem" --credentials-file "$work/account.json" --ready-file "$work/ready" >"$work/log" &
+running=$!
+until [ -e "$work/ready" ]; do kill -0 $running; sleep 0.05; done
+. "$work/ready"
+
+g++ -std=c++11 -DCPPHTTPLIB_OPENSSL_SUPPORT -Isingle_include examples/quickstart.cpp \
+  -DCIBMTR_AUTH_TOKEN_URL="\"$TOKEN_URL\"" -DCIBMTR_AUTH_API_URL="\"$API_URL\"" \
+  $(pkg-config --cflags --libs cpp-httplib openssl) -o "$work/quickstart"
+
+for field in client_id client_secret scope username password; do
+  python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$work/account.json" $field \
+    >"$work/$field"
+  export "CIBMTR_${field^^}_FILE=$work/$field"
+done
+SSL_CERT_FILE=$work/ca.pem "$work/quickstart" >"$work/answer"
+grep -q '"resourceType": *"Bundle"' "$work/answer"
+grep -q 'GET /cibmtr-fhir-backend/v1/r4/Patient 200' "$work/log"
+echo "ok - the eight lines got a token and a Bundle"

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What the README says against what is there."""
+
+import pathlib
+import re
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+README = read("README.md")
+
+
+class Readme(unittest.TestCase):
+    def test_shows_the_quickstart_as_it_stands(self):
+        self.assertIn("```cpp\n" + read("examples/quickstart.cpp") + "```", README)
+
+    def test_its_commands_exist_and_can_be_run(self):
+        for command in ("examples/try.sh", "tests/run.sh", "single_include/amalgamate.py"):
+            self.assertIn(command, README)
+            self.assertTrue((ROOT / command).stat().st_mode & 0o100)
+
+    def assert_table_lists(self, names, what):
+        listed = {name for row in re.findall(r"^\| (`[^|]+`) \|", README, re.MULTILINE)
+                  for name in re.findall(r"`([^`]+)`", row)}
+        self.assertTrue(names, what)
+        self.assertEqual({name for name in names if name not in listed}, set(), what)
+
+    def test_lists_every_switch(self):
+        switches = set(re.findall(r"^#ifndef (CIBMTR_AUTH_\w+)$", read("include/cibmtr_auth/config.hpp"), re.MULTILINE))
+        self.assert_table_lists(switches - {"CIBMTR_AUTH_CONFIG_HPP"}, "switches")
+
+    def test_lists_every_kind_of_error(self):
+        body = re.search(r"enum class error_kind \{(.*?)\};", read("include/cibmtr_auth/error.hpp"), re.DOTALL).group(1)
+        self.assert_table_lists(set(re.findall(r"^  (\w+),?", body, re.MULTILINE)), "kinds")
+
+    def test_lists_every_option(self):
+        options = re.findall(r"^  [\w:<> ]+ (\w+)(?: =.*|\{.*\})?;", read("include/cibmtr_auth/https_options.hpp"),
+                             re.MULTILINE)
+        self.assert_table_lists({"https." + option for option in options} | {"encoding"}, "options")
+
+    def test_lists_every_option_of_cibmtr_token(self):
+        options = {match.split(",")[0] for match in re.findall(r'add_(?:option|flag)\("(--[a-z-]+)',
+                                                               read("examples/cibmtr-token.cpp"))}
+        listed = {name.split()[0] for row in re.findall(r"^\| (`--[^|]+`) \|", README, re.MULTILINE)
+                  for name in re.findall(r"`([^`]+)`", row)}
+        self.assertEqual(options | {"--help", "--version"}, listed)
+
+
+if __name__ == "__main__":
+    unittest.main()
