@@ -32,6 +32,9 @@
 #include <cibmtr_auth/refusal.hpp>            // what an answer without a token means
 #include <cibmtr_auth/token_response.hpp>     // an HTTP response becomes a token or an error
 #include <cibmtr_auth/token_source.hpp>       // ask once
+#include <cibmtr_auth/per_process.hpp>        // state that a forked child starts anew
+#include <cibmtr_auth/token_store.hpp>        // where renewals are agreed on
+#include <cibmtr_auth/renewal.hpp>            // one renewal: who asks, and when nobody may
 #include <cibmtr_auth/token_cache.hpp>        // ask rarely
 #include <cibmtr_auth/bearer_header.hpp>      // carry it; on a 401 renew once
 #include <cibmtr_auth/proxy.hpp>              // which proxy stands between this machine and a host

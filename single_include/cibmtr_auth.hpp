@@ -15,6 +15,7 @@
 #define CIBMTR_AUTH_HPP
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -22,6 +23,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <exception>
 #include <functional>
 #include <initializer_list>
@@ -938,6 +940,13 @@ inline bool is_b64token(std::string const& text) {
   return padding > 0 && text.find_first_not_of('=', padding) == std::string::npos;
 }
 
+/// 25 minutes into a life of 30, as CIBMTR advises, and sane for 5 minutes and for a day. Spread by the token's own
+/// bytes, which are as good as random.
+inline boot_clock::duration renewal_margin(std::string const& value, boot_clock::duration life) {
+  auto const margin = (std::min<boot_clock::duration>)(std::chrono::minutes(5), life / 6);
+  return margin + margin / 10 * static_cast<int>(std::hash<std::string>()(value) % 1000) / 1000;
+}
+
 }  // namespace detail
 
 /// A bearer token. Its copies share one value, which is wiped with the last of them; all of them may be read
@@ -945,7 +954,7 @@ inline bool is_b64token(std::string const& text) {
 class token {
  public:
   /// No token: every value is empty.
-  token() : grant_(std::make_shared<grant const>()) {}
+  token() : grant_(none()) {}
   // Copied, never moved from, so that there is always a value to read.
   token(token const&) = default;
   token& operator=(token const&) = default;
@@ -961,7 +970,8 @@ class token {
     authorization += "Bearer ";
     authorization += value.reveal();
     grant_ = std::make_shared<grant const>(
-        grant{value, secret(std::move(authorization)), std::move(scope), obtained_at, expires_at});
+        grant{value, secret(std::move(authorization)), std::move(scope), obtained_at, expires_at,
+              expires_at - detail::renewal_margin(value.reveal(), expires_at - obtained_at)});
   }
 
   bool empty() const noexcept { return value().empty(); }
@@ -973,6 +983,9 @@ class token {
   /// Just before the request was sent: the life counts from here.
   boot_clock::time_point obtained_at() const noexcept { return grant_->obtained_at; }
   boot_clock::time_point expires_at() const noexcept { return grant_->expires_at; }
+  /// When to ask for the next one: `min(5 min, life / 6)` before the end, and up to a tenth of that earlier, by chance
+  /// but always the same for one token, so that a fleet started together does not renew together.
+  boot_clock::time_point renew_at() const noexcept { return grant_->renew_at; }
 
   friend std::ostream& operator<<(std::ostream&, token const&) = delete;
 
@@ -983,7 +996,14 @@ class token {
     std::string scope;
     boot_clock::time_point obtained_at;
     boot_clock::time_point expires_at;
+    boot_clock::time_point renew_at;
   };
+
+  static std::shared_ptr<grant const> const& none() {
+    static std::shared_ptr<grant const> const shared = std::make_shared<grant const>();
+    return shared;
+  }
+
   std::shared_ptr<grant const> grant_;
 };
 
@@ -1406,6 +1426,284 @@ inline token_source make_token_source(environment const& where, credentials who,
 
 #endif  // CIBMTR_AUTH_TOKEN_SOURCE_HPP
 
+// State that a forked child starts anew.
+
+#ifndef CIBMTR_AUTH_PER_PROCESS_HPP
+#define CIBMTR_AUTH_PER_PROCESS_HPP
+
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+
+namespace cibmtr_auth {
+namespace detail {
+
+inline std::atomic<unsigned>& fork_counter() noexcept {
+  static std::atomic<unsigned> forks{0};
+  return forks;
+}
+
+/// How many forks lie between this process and the one that asked first.
+inline unsigned count_forks() noexcept {
+#ifndef _WIN32
+  static int const registered = pthread_atfork(nullptr, nullptr, [] { ++fork_counter(); });
+  static_cast<void>(registered);
+#endif
+  return fork_counter().load(std::memory_order_relaxed);
+}
+
+/// A value of which a forked child gets a new one. The parent's may be half changed and its mutex held by a
+/// thread that the child does not have, so the child must not even destroy it.
+template <typename T>
+class per_process {
+ public:
+  per_process() : current_(new entry) {}
+  ~per_process() { delete current_.load(); }
+  per_process(per_process const&) = delete;
+  per_process& operator=(per_process const&) = delete;
+
+  T& get() const {
+    entry* const found = current_.load(std::memory_order_acquire);
+    return found->forks == count_forks() ? found->value : renewed(found);
+  }
+
+ private:
+  struct entry {
+    unsigned const forks = count_forks();
+    T value{};
+  };
+
+  T& renewed(entry* parents) const {
+    entry* const fresh = new entry;
+    if (current_.compare_exchange_strong(parents, fresh)) {
+      return fresh->value;
+    }
+    delete fresh;
+    return parents->value;  // now the one that another thread put there
+  }
+
+  mutable std::atomic<entry*> current_;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_PER_PROCESS_HPP
+
+// Where renewals are agreed on: in this process, or shared by several.
+
+#ifndef CIBMTR_AUTH_TOKEN_STORE_HPP
+#define CIBMTR_AUTH_TOKEN_STORE_HPP
+
+namespace cibmtr_auth {
+
+/// What is agreed on: the last token granted, and after failures why there is no newer one and when to ask again.
+struct token_record {
+  token granted;
+  int failures = 0;  ///< of the same sort, in a row
+  std::shared_ptr<error const> failure;
+  boot_clock::time_point next_try_at;
+};
+
+/// Load, store, lock. A store may be shared by processes or machines. Trouble of its own (a full disk, a lost
+/// connection) must not cost anybody a token, so nothing here throws: without a record one asks, without a lock one asks
+/// alone.
+class token_store {
+ public:
+  /// Held by whoever asks for a token; released when it is destroyed, or when its process dies.
+  class lock {
+   public:
+    lock() = default;
+    lock(lock const&) = delete;
+    lock& operator=(lock const&) = delete;
+    virtual ~lock() = default;
+  };
+
+  token_store() = default;
+  token_store(token_store const&) = delete;
+  token_store& operator=(token_store const&) = delete;
+  virtual ~token_store() = default;
+
+  /// Null while another holds it. Where locking is impossible, a lock that locks nothing.
+  virtual std::unique_ptr<lock> try_lock() = 0;
+  /// Empty when there is none that can be trusted.
+  virtual token_record load() = 0;
+  virtual void save(token_record const& record) = 0;
+};
+
+/// The store of one process. It needs no lock, since a cache asks once at a time.
+class memory_store : public token_store {
+ public:
+  std::unique_ptr<lock> try_lock() override { return std::unique_ptr<lock>(new lock); }
+  token_record load() override {
+    guarded& mine = state_.get();
+    std::lock_guard<std::mutex> const guard(mine.mutex);
+    return mine.record;
+  }
+  void save(token_record const& record) override {
+    guarded& mine = state_.get();
+    std::lock_guard<std::mutex> const guard(mine.mutex);
+    mine.record = record;
+  }
+
+ private:
+  struct guarded {
+    std::mutex mutex;
+    token_record record;
+  };
+  detail::per_process<guarded> state_;
+};
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_TOKEN_STORE_HPP
+
+// One renewal, agreed on with everyone who shares the store: who asks, and when nobody may.
+
+#ifndef CIBMTR_AUTH_RENEWAL_HPP
+#define CIBMTR_AUTH_RENEWAL_HPP
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// `2026-11-24T14:05:09Z`, that far from now.
+inline std::string utc_time_in(std::chrono::seconds wait) {
+  std::time_t const then = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() + wait);
+  std::tm parts = {};
+#ifdef _WIN32
+  gmtime_s(&parts, &then);
+#else
+  gmtime_r(&then, &parts);
+#endif
+  char text[32];
+  return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
+
+/// How long nobody asks after the n-th failure in a row. Rejected: 15 minutes, doubling up to a day, since every try counts
+/// towards the account's lock. Else a second, doubling up to 5 minutes, and never shorter than the server asked. `chance` from
+/// 0 to 1 spreads a fleet that failed together.
+inline std::chrono::nanoseconds pause_after(error const& failure, int failures, double chance) {
+  using std::chrono::seconds;
+  int const doublings = (std::min)(failures - 1, 10);
+  if (failure.kind() == error_kind::rejected) {
+    return (std::min)(seconds(15 * 60) * (1 << doublings), seconds(86400));
+  }
+  seconds const pause = (std::min)(seconds(1 << doublings), seconds(300));
+  auto const spread = std::chrono::duration<double>(pause) * (0.5 + chance / 2);
+  auto const asked_for = std::chrono::duration<double>(failure.retry_after()) * (1 + chance / 10);
+  return std::chrono::duration_cast<std::chrono::nanoseconds>((std::max)(spread, asked_for));
+}
+
+/// From 0 to 1, different at every nanosecond (the finalizer of SplitMix64).
+inline double chance_at(boot_clock::time_point now) {
+  auto bits = static_cast<std::uint64_t>(now.time_since_epoch().count()) + 0x9E3779B97F4A7C15U;
+  bits = (bits ^ bits >> 30U) * 0xBF58476D1CE4E5B9U;
+  bits = (bits ^ bits >> 27U) * 0x94D049BB133111EBU;
+  return static_cast<double>((bits ^ bits >> 31U) >> 11U) / static_cast<double>(std::uint64_t{1} << 53U);
+}
+
+inline error with_next_try(error const& failure, boot_clock::duration wait) {
+  auto const seconds = std::chrono::duration_cast<std::chrono::seconds>(wait + std::chrono::milliseconds(999));
+  return error(failure.kind(), std::string(failure.what()) + " Next try not before " + utc_time_in(seconds) + ".",
+               failure.http_status(), failure.oauth_error(), seconds);
+}
+
+}  // namespace detail
+
+/// What came of a renewal. A failure may come with a token: the old one, which still lives.
+struct renewal_outcome {
+  token granted;
+  std::exception_ptr failure;
+  bool was_asked = false;                ///< a request was sent
+  boot_clock::time_point look_again_at;  ///< no sooner
+};
+
+/// Asks `ask` for a token unless the store has a fresh one, another process is asking, or nobody may ask yet. Of
+/// all who share the store one asks at a time.
+class renewal {
+ public:
+  renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
+      : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
+
+  /// Gives anything but `refused`, a token that the API no longer takes.
+  renewal_outcome run(token const& refused) const {
+    // A holder that hangs for longer than any exchange may take is not waited for.
+    auto const give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    for (;;) {
+      std::unique_ptr<token_store::lock> const lock = store_->try_lock();
+      token_record const record = store_->load();
+      boot_clock::time_point const now = now_();
+      bool const is_usable = now < record.granted.expires_at() && record.granted.value() != refused.value();
+      if (is_usable && now < record.granted.renew_at()) {
+        return outcome(record.granted, nullptr, record.granted.renew_at());
+      }
+      bool const is_alone = !lock && std::chrono::steady_clock::now() >= give_up_at;
+      token const fallback = is_usable ? record.granted : token();
+      if (lock || is_alone) {
+        return now < record.next_try_at && record.failure ? not_yet(record, fallback, now) : ask(record, fallback);
+      }
+      if (is_usable) {
+        return outcome(fallback, nullptr, now + std::chrono::seconds(1));
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+
+ private:
+  static renewal_outcome outcome(token const& granted, std::exception_ptr failure,
+                                 boot_clock::time_point look_again_at) {
+    renewal_outcome result;
+    result.granted = granted;
+    result.failure = std::move(failure);
+    result.look_again_at = look_again_at;
+    return result;
+  }
+
+  static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now) {
+    error const failure = detail::with_next_try(*record.failure, record.next_try_at - now);
+    return outcome(fallback, std::make_exception_ptr(failure), record.next_try_at);
+  }
+
+  renewal_outcome ask(token_record const& before, token const& fallback) const {
+    renewal_outcome result;
+    try {
+      token_record record;
+      record.granted = ask_();
+      store_->save(record);
+      result = outcome(record.granted, nullptr, record.granted.renew_at());
+    } catch (error const& failure) {
+      bool const was_sent = failure.kind() != error_kind::configuration;
+      result = was_sent ? failed(before, fallback, failure) : outcome(fallback, std::current_exception(), now_());
+    } catch (...) {
+      result = failed(before, fallback, error(error_kind::network, "the transport failed in a way of its own."));
+      result.failure = std::current_exception();
+    }
+    result.was_asked = true;
+    return result;
+  }
+
+  renewal_outcome failed(token_record const& before, token const& fallback, error const& failure) const {
+    boot_clock::time_point const now = now_();
+    bool const is_same_sort =
+        before.failure && (before.failure->kind() == error_kind::rejected) == (failure.kind() == error_kind::rejected);
+    token_record record;
+    record.granted = fallback;
+    record.failure = std::make_shared<error const>(failure);
+    record.failures = is_same_sort ? before.failures + 1 : 1;
+    record.next_try_at = now + detail::pause_after(failure, record.failures, detail::chance_at(now));
+    store_->save(record);
+    return not_yet(record, fallback, now);
+  }
+
+  token_source ask_;
+  std::shared_ptr<token_store> store_;
+  clock_function now_;
+};
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_RENEWAL_HPP
+
 // Ask rarely: thread-safe, expiry-aware, around any source.
 
 #ifndef CIBMTR_AUTH_TOKEN_CACHE_HPP
@@ -1413,104 +1711,211 @@ inline token_source make_token_source(environment const& where, credentials who,
 
 namespace cibmtr_auth {
 
+/// What a cache has done and holds; never the token. Times are `boot_clock`'s, zero where there is nothing to tell.
+struct token_cache_status {
+  unsigned long long gets = 0;      ///< calls of `get()`
+  unsigned long long hits = 0;      ///< of these, served at once from what was held
+  unsigned long long joins = 0;     ///< of these, waited for another caller's request
+  unsigned long long requests = 0;  ///< token requests sent
+  unsigned long long failures = 0;  ///< of these, failed
+  boot_clock::time_point obtained_at;
+  boot_clock::time_point renews_at;
+  boot_clock::time_point expires_at;
+  std::string last_error;            ///< of the last renewal; empty when it succeeded
+  char const* last_reason = "none";  ///< why the last renewal was started
+};
+
+/// Told after each renewal, by the thread that made it. Must not throw.
+using token_observer = std::function<void(token_cache_status const&)>;
+
 /// Keeps one token and asks the source for the next one before it ends. A handle: copies share one cache, and every
-/// member function may be called from any thread.
+/// member function may be called from any thread. A forked child starts with an empty cache.
 class token_cache {
  public:
-  explicit token_cache(token_source source, clock_function now = boot_clock::now)
-      : shared_(std::make_shared<shared>(std::move(source), std::move(now))) {}
+  explicit token_cache(token_source source, clock_function now = boot_clock::now,
+                       std::shared_ptr<token_store> store = std::make_shared<memory_store>(),
+                       token_observer observer = nullptr)
+      : shared_(std::make_shared<shared>(std::move(source), std::move(now), std::move(store), std::move(observer))) {}
 
-  /// A living token. Asks the source when there is none, or when `min(5 min, life / 6)` or less of it is left; however many
-  /// threads call meanwhile, one of them asks. The others take the old token at once while it lives, else they wait
-  /// and share the outcome. When a renewal fails the old token serves until its end, and the next try comes
-  /// 30 seconds later. Throws what the source threw when there is no living token.
-  token get() const { return shared_->get(); }
+  /// A living token. However many threads call, one of them asks, when there is none or when it is time to renew
+  /// (`token::renew_at`). The others take the old token at once while it lives; else they wait for at most `patience`
+  /// and share the outcome. After a failure the old token serves until its end; without one the failure is thrown, with the
+  /// time of the next try in its text and in `retry_after()`, and nobody asks before that time.
+  token get(std::chrono::milliseconds patience = std::chrono::hours(24)) const { return shared_->get(patience); }
 
-  /// Drops `dead`, and only `dead`: a newer token stays. For a token the API has refused before its end. True when
-  /// there was something to drop.
+  /// Drops `dead`, and only `dead`: a newer token stays. For a token that the API has refused before its end. False when
+  /// there was nothing to drop, or when one was dropped in the last 30 seconds: an API that refuses every token gets no
+  /// endless supply.
   bool invalidate(token const& dead) const { return shared_->invalidate(dead); }
 
+  /// Goes on with other credentials: forgets the token, past refusals and what is under way.
+  void reset(token_source source, std::shared_ptr<token_store> store = std::make_shared<memory_store>()) const {
+    shared_->reset(std::move(source), std::move(store));
+  }
+
+  token_cache_status status() const { return shared_->status(); }
+
  private:
-  struct outcome {
-    bool is_known = false;
+  struct request {
+    bool is_done = false;
     token granted;
     std::exception_ptr failure;
   };
 
+  struct state {
+    std::mutex mutex;
+    std::condition_variable done;
+    token held;
+    token refused;
+    boot_clock::time_point renew_at;
+    boot_clock::time_point may_drop_at;
+    std::shared_ptr<request const> under_way;
+    std::shared_ptr<renewal const> renews_with;  ///< null in a new process, which then takes the first
+    std::exception_ptr last_failure;
+    token_cache_status status;
+  };
+
   class shared {
    public:
-    shared(token_source source, clock_function now) : source_(std::move(source)), now_(std::move(now)) {}
+    shared(token_source source, clock_function now, std::shared_ptr<token_store> store, token_observer observer)
+        : now_(std::move(now)),
+          first_(std::make_shared<renewal>(std::move(source), std::move(store), now_)),
+          observer_(std::move(observer)) {}
 
-    token get() {
-      std::unique_lock<std::mutex> lock(mutex_);
+    token get(std::chrono::milliseconds patience) {
+      state& mine = state_.get();
+      std::unique_lock<std::mutex> lock(mine.mutex);
       boot_clock::time_point const now = now_();
-      bool const is_alive = now < token_.expires_at();
-      if (is_alive && (now < renew_at_ || asking_)) {
-        return token_;
+      bool const is_alive = now < mine.held.expires_at();
+      ++mine.status.gets;
+      if (is_alive && (now < mine.renew_at || mine.under_way)) {
+        ++mine.status.hits;
+        return mine.held;
       }
-      if (asking_) {
-        std::shared_ptr<outcome const> const awaited = asking_;
-        answered_.wait(lock, [&awaited] { return awaited->is_known; });
-        return granted_or_throw(*awaited);
-      }
-      return ask(lock);
+      return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive);
     }
 
     bool invalidate(token const& dead) {
-      std::lock_guard<std::mutex> const lock(mutex_);
-      if (token_.empty() || token_.value() != dead.value()) {
+      state& mine = state_.get();
+      std::lock_guard<std::mutex> const lock(mine.mutex);
+      boot_clock::time_point const now = now_();
+      if (mine.held.empty() || mine.held.value() != dead.value() || now < mine.may_drop_at) {
         return false;
       }
-      token_ = token();
+      mine.refused = mine.held;
+      mine.held = token();
+      mine.may_drop_at = now + std::chrono::seconds(30);
       return true;
     }
 
+    void reset(token_source source, std::shared_ptr<token_store> store) {
+      state& mine = state_.get();
+      auto renews_with = std::make_shared<renewal>(std::move(source), std::move(store), now_);
+      std::lock_guard<std::mutex> const lock(mine.mutex);
+      mine.renews_with = std::move(renews_with);
+      mine.held = token();
+      mine.refused = token();
+      mine.may_drop_at = boot_clock::time_point();
+      mine.under_way.reset();
+    }
+
+    token_cache_status status() {
+      state& mine = state_.get();
+      std::lock_guard<std::mutex> const lock(mine.mutex);
+      token_cache_status result = mine.status;
+      result.obtained_at = mine.held.obtained_at();
+      result.renews_at = mine.held.empty() ? boot_clock::time_point() : mine.renew_at;
+      result.expires_at = mine.held.expires_at();
+      result.last_error = text_of(mine.last_failure);
+      return result;
+    }
+
    private:
-    /// The lock is not held while the source is on the network.
-    token ask(std::unique_lock<std::mutex>& lock) {
-      auto const mine = std::make_shared<outcome>();
-      asking_ = mine;
+    static token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
+      ++mine.status.joins;
+      std::shared_ptr<request const> const awaited = mine.under_way;
+      if (!mine.done.wait_for(lock, patience, [&awaited] { return awaited->is_done; })) {
+        throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
+      }
+      return granted_or_throw(*awaited);
+    }
+
+    /// No lock is held while the source is on the network.
+    token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive) {
+      if (!mine.renews_with) {
+        mine.renews_with = first_;
+      }
+      auto const renews_with = mine.renews_with;
+      auto const current = std::make_shared<request>();
+      token const refused = mine.refused;
+      mine.status.last_reason = is_alive          ? "about to expire"
+                                : refused.empty() ? "no living token"
+                                                  : "refused by the API";
+      mine.under_way = current;
       lock.unlock();
-      try {
-        mine->granted = source_();
-      } catch (...) {
-        mine->failure = std::current_exception();
-      }
+      renewal_outcome const outcome = run(*renews_with, refused);
       lock.lock();
-      keep(*mine);
-      mine->is_known = true;
-      asking_.reset();
-      answered_.notify_all();
-      return granted_or_throw(*mine);
+      current->granted = outcome.granted;
+      current->failure = outcome.granted.empty() ? outcome.failure : nullptr;
+      current->is_done = true;
+      mine.status.requests += outcome.was_asked ? 1 : 0;
+      mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
+      mine.last_failure = outcome.failure;
+      if (mine.renews_with == renews_with) {  // else it was reset meanwhile, and this is nobody's token
+        take(mine, outcome);
+      }
+      mine.done.notify_all();
+      lock.unlock();
+      if (observer_) {
+        observer_(status());
+      }
+      return granted_or_throw(*current);
     }
 
-    void keep(outcome& answer) {
-      boot_clock::time_point const now = now_();
-      if (!answer.failure) {
-        token_ = answer.granted;
-        auto const life = token_.expires_at() - token_.obtained_at();
-        renew_at_ = token_.expires_at() - (std::min<boot_clock::duration>)(std::chrono::minutes(5), life / 6);
-      } else if (now < token_.expires_at()) {
-        answer.granted = token_;
-        answer.failure = nullptr;
-        renew_at_ = now + std::chrono::seconds(30);
+    /// Whatever happens, the callers that wait must hear of it.
+    static renewal_outcome run(renewal const& renews_with, token const& refused) {
+      try {
+        return renews_with.run(refused);
+      } catch (...) {
+        renewal_outcome failed;
+        failed.failure = std::current_exception();
+        return failed;
       }
     }
 
-    static token granted_or_throw(outcome const& answer) {
+    void take(state& mine, renewal_outcome const& outcome) const {
+      if (!outcome.granted.empty()) {
+        mine.held = outcome.granted;
+        mine.refused = token();
+      }
+      mine.renew_at = (std::max)(outcome.look_again_at, now_() + std::chrono::milliseconds(1));
+      mine.under_way.reset();
+    }
+
+    static std::string text_of(std::exception_ptr const& failure) {
+      try {
+        if (failure) {
+          std::rethrow_exception(failure);
+        }
+      } catch (std::exception const& thrown) {
+        return thrown.what();
+      } catch (...) {
+        return "the transport failed in a way of its own";
+      }
+      return std::string();
+    }
+
+    static token granted_or_throw(request const& answer) {
       if (answer.failure) {
         std::rethrow_exception(answer.failure);
       }
       return answer.granted;
     }
 
-    token_source const source_;
     clock_function const now_;
-    std::mutex mutex_;
-    std::condition_variable answered_;
-    token token_;
-    boot_clock::time_point renew_at_;
-    std::shared_ptr<outcome const> asking_;
+    std::shared_ptr<renewal const> const first_;
+    token_observer const observer_;
+    detail::per_process<state> state_;
   };
 
   std::shared_ptr<shared> shared_;
@@ -2052,14 +2457,17 @@ namespace cibmtr_auth {
 
 struct token_cache_options {
   basic_encoding encoding = basic_encoding::plain;
-  https_options https;  ///< for the bundled transport
+  https_options https;                 ///< for the bundled transport
+  std::shared_ptr<token_store> store;  ///< shared with other processes or machines; null: this process's own
+  token_observer observer;             ///< told after each renewal
 };
 
 /// A cache around a source over your own HTTP. Throws `configuration` at once for credentials that cannot be right; nothing
 /// is sent before the first `get()`.
 inline token_cache make_token_cache(environment const& where, credentials who, transport send,
                                     token_cache_options const& options = token_cache_options()) {
-  return token_cache(make_token_source(where, std::move(who), std::move(send), options.encoding));
+  return token_cache(make_token_source(where, std::move(who), std::move(send), options.encoding), boot_clock::now,
+                     options.store ? options.store : std::make_shared<memory_store>(), options.observer);
 }
 
 /// The same for `default_environment`. Static, because the default is each file's own.

@@ -4,9 +4,11 @@
 #ifndef CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 #define CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 
+#include <memory>
 #include <utility>
 
 #include <cibmtr_auth/basic_auth.hpp>
+#include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/environment.hpp>
@@ -14,20 +16,24 @@
 #include <cibmtr_auth/https_options.hpp>
 #include <cibmtr_auth/token_cache.hpp>
 #include <cibmtr_auth/token_source.hpp>
+#include <cibmtr_auth/token_store.hpp>
 #include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {
 
 struct token_cache_options {
   basic_encoding encoding = basic_encoding::plain;
-  https_options https;  ///< for the bundled transport
+  https_options https;                 ///< for the bundled transport
+  std::shared_ptr<token_store> store;  ///< shared with other processes or machines; null: this process's own
+  token_observer observer;             ///< told after each renewal
 };
 
 /// A cache around a source over your own HTTP. Throws `configuration` at once for credentials that cannot be right; nothing
 /// is sent before the first `get()`.
 inline token_cache make_token_cache(environment const& where, credentials who, transport send,
                                     token_cache_options const& options = token_cache_options()) {
-  return token_cache(make_token_source(where, std::move(who), std::move(send), options.encoding));
+  return token_cache(make_token_source(where, std::move(who), std::move(send), options.encoding), boot_clock::now,
+                     options.store ? options.store : std::make_shared<memory_store>(), options.observer);
 }
 
 /// The same for `default_environment`. Static, because the default is each file's own.

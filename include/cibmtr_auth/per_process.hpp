@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// State that a forked child starts anew.
+
+#ifndef CIBMTR_AUTH_PER_PROCESS_HPP
+#define CIBMTR_AUTH_PER_PROCESS_HPP
+
+#include <atomic>
+
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+
+namespace cibmtr_auth {
+namespace detail {
+
+inline std::atomic<unsigned>& fork_counter() noexcept {
+  static std::atomic<unsigned> forks{0};
+  return forks;
+}
+
+/// How many forks lie between this process and the one that asked first.
+inline unsigned count_forks() noexcept {
+#ifndef _WIN32
+  static int const registered = pthread_atfork(nullptr, nullptr, [] { ++fork_counter(); });
+  static_cast<void>(registered);
+#endif
+  return fork_counter().load(std::memory_order_relaxed);
+}
+
+/// A value of which a forked child gets a new one. The parent's may be half changed and its mutex held by a
+/// thread that the child does not have, so the child must not even destroy it.
+template <typename T>
+class per_process {
+ public:
+  per_process() : current_(new entry) {}
+  ~per_process() { delete current_.load(); }
+  per_process(per_process const&) = delete;
+  per_process& operator=(per_process const&) = delete;
+
+  T& get() const {
+    entry* const found = current_.load(std::memory_order_acquire);
+    return found->forks == count_forks() ? found->value : renewed(found);
+  }
+
+ private:
+  struct entry {
+    unsigned const forks = count_forks();
+    T value{};
+  };
+
+  T& renewed(entry* parents) const {
+    entry* const fresh = new entry;
+    if (current_.compare_exchange_strong(parents, fresh)) {
+      return fresh->value;
+    }
+    delete fresh;
+    return parents->value;  // now the one that another thread put there
+  }
+
+  mutable std::atomic<entry*> current_;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_PER_PROCESS_HPP

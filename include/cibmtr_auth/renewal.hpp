@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// One renewal, agreed on with everyone who shares the store: who asks, and when nobody may.
+
+#ifndef CIBMTR_AUTH_RENEWAL_HPP
+#define CIBMTR_AUTH_RENEWAL_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <ctime>
+#include <exception>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/token.hpp>
+#include <cibmtr_auth/token_source.hpp>
+#include <cibmtr_auth/token_store.hpp>
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// `2026-11-24T14:05:09Z`, that far from now.
+inline std::string utc_time_in(std::chrono::seconds wait) {
+  std::time_t const then = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() + wait);
+  std::tm parts = {};
+#ifdef _WIN32
+  gmtime_s(&parts, &then);
+#else
+  gmtime_r(&then, &parts);
+#endif
+  char text[32];
+  return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
+
+/// How long nobody asks after the n-th failure in a row. Rejected: 15 minutes, doubling up to a day, since every try counts
+/// towards the account's lock. Else a second, doubling up to 5 minutes, and never shorter than the server asked. `chance` from
+/// 0 to 1 spreads a fleet that failed together.
+inline std::chrono::nanoseconds pause_after(error const& failure, int failures, double chance) {
+  using std::chrono::seconds;
+  int const doublings = (std::min)(failures - 1, 10);
+  if (failure.kind() == error_kind::rejected) {
+    return (std::min)(seconds(15 * 60) * (1 << doublings), seconds(86400));
+  }
+  seconds const pause = (std::min)(seconds(1 << doublings), seconds(300));
+  auto const spread = std::chrono::duration<double>(pause) * (0.5 + chance / 2);
+  auto const asked_for = std::chrono::duration<double>(failure.retry_after()) * (1 + chance / 10);
+  return std::chrono::duration_cast<std::chrono::nanoseconds>((std::max)(spread, asked_for));
+}
+
+/// From 0 to 1, different at every nanosecond (the finalizer of SplitMix64).
+inline double chance_at(boot_clock::time_point now) {
+  auto bits = static_cast<std::uint64_t>(now.time_since_epoch().count()) + 0x9E3779B97F4A7C15U;
+  bits = (bits ^ bits >> 30U) * 0xBF58476D1CE4E5B9U;
+  bits = (bits ^ bits >> 27U) * 0x94D049BB133111EBU;
+  return static_cast<double>((bits ^ bits >> 31U) >> 11U) / static_cast<double>(std::uint64_t{1} << 53U);
+}
+
+inline error with_next_try(error const& failure, boot_clock::duration wait) {
+  auto const seconds = std::chrono::duration_cast<std::chrono::seconds>(wait + std::chrono::milliseconds(999));
+  return error(failure.kind(), std::string(failure.what()) + " Next try not before " + utc_time_in(seconds) + ".",
+               failure.http_status(), failure.oauth_error(), seconds);
+}
+
+}  // namespace detail
+
+/// What came of a renewal. A failure may come with a token: the old one, which still lives.
+struct renewal_outcome {
+  token granted;
+  std::exception_ptr failure;
+  bool was_asked = false;                ///< a request was sent
+  boot_clock::time_point look_again_at;  ///< no sooner
+};
+
+/// Asks `ask` for a token unless the store has a fresh one, another process is asking, or nobody may ask yet. Of
+/// all who share the store one asks at a time.
+class renewal {
+ public:
+  renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
+      : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
+
+  /// Gives anything but `refused`, a token that the API no longer takes.
+  renewal_outcome run(token const& refused) const {
+    // A holder that hangs for longer than any exchange may take is not waited for.
+    auto const give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    for (;;) {
+      std::unique_ptr<token_store::lock> const lock = store_->try_lock();
+      token_record const record = store_->load();
+      boot_clock::time_point const now = now_();
+      bool const is_usable = now < record.granted.expires_at() && record.granted.value() != refused.value();
+      if (is_usable && now < record.granted.renew_at()) {
+        return outcome(record.granted, nullptr, record.granted.renew_at());
+      }
+      bool const is_alone = !lock && std::chrono::steady_clock::now() >= give_up_at;
+      token const fallback = is_usable ? record.granted : token();
+      if (lock || is_alone) {
+        return now < record.next_try_at && record.failure ? not_yet(record, fallback, now) : ask(record, fallback);
+      }
+      if (is_usable) {
+        return outcome(fallback, nullptr, now + std::chrono::seconds(1));
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+
+ private:
+  static renewal_outcome outcome(token const& granted, std::exception_ptr failure,
+                                 boot_clock::time_point look_again_at) {
+    renewal_outcome result;
+    result.granted = granted;
+    result.failure = std::move(failure);
+    result.look_again_at = look_again_at;
+    return result;
+  }
+
+  static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now) {
+    error const failure = detail::with_next_try(*record.failure, record.next_try_at - now);
+    return outcome(fallback, std::make_exception_ptr(failure), record.next_try_at);
+  }
+
+  renewal_outcome ask(token_record const& before, token const& fallback) const {
+    renewal_outcome result;
+    try {
+      token_record record;
+      record.granted = ask_();
+      store_->save(record);
+      result = outcome(record.granted, nullptr, record.granted.renew_at());
+    } catch (error const& failure) {
+      bool const was_sent = failure.kind() != error_kind::configuration;
+      result = was_sent ? failed(before, fallback, failure) : outcome(fallback, std::current_exception(), now_());
+    } catch (...) {
+      result = failed(before, fallback, error(error_kind::network, "the transport failed in a way of its own."));
+      result.failure = std::current_exception();
+    }
+    result.was_asked = true;
+    return result;
+  }
+
+  renewal_outcome failed(token_record const& before, token const& fallback, error const& failure) const {
+    boot_clock::time_point const now = now_();
+    bool const is_same_sort =
+        before.failure && (before.failure->kind() == error_kind::rejected) == (failure.kind() == error_kind::rejected);
+    token_record record;
+    record.granted = fallback;
+    record.failure = std::make_shared<error const>(failure);
+    record.failures = is_same_sort ? before.failures + 1 : 1;
+    record.next_try_at = now + detail::pause_after(failure, record.failures, detail::chance_at(now));
+    store_->save(record);
+    return not_yet(record, fallback, now);
+  }
+
+  token_source ask_;
+  std::shared_ptr<token_store> store_;
+  clock_function now_;
+};
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_RENEWAL_HPP

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Where renewals are agreed on: in this process, or shared by several.
+
+#ifndef CIBMTR_AUTH_TOKEN_STORE_HPP
+#define CIBMTR_AUTH_TOKEN_STORE_HPP
+
+#include <memory>
+#include <mutex>
+
+#include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/per_process.hpp>
+#include <cibmtr_auth/token.hpp>
+
+namespace cibmtr_auth {
+
+/// What is agreed on: the last token granted, and after failures why there is no newer one and when to ask again.
+struct token_record {
+  token granted;
+  int failures = 0;  ///< of the same sort, in a row
+  std::shared_ptr<error const> failure;
+  boot_clock::time_point next_try_at;
+};
+
+/// Load, store, lock. A store may be shared by processes or machines. Trouble of its own (a full disk, a lost
+/// connection) must not cost anybody a token, so nothing here throws: without a record one asks, without a lock one asks
+/// alone.
+class token_store {
+ public:
+  /// Held by whoever asks for a token; released when it is destroyed, or when its process dies.
+  class lock {
+   public:
+    lock() = default;
+    lock(lock const&) = delete;
+    lock& operator=(lock const&) = delete;
+    virtual ~lock() = default;
+  };
+
+  token_store() = default;
+  token_store(token_store const&) = delete;
+  token_store& operator=(token_store const&) = delete;
+  virtual ~token_store() = default;
+
+  /// Null while another holds it. Where locking is impossible, a lock that locks nothing.
+  virtual std::unique_ptr<lock> try_lock() = 0;
+  /// Empty when there is none that can be trusted.
+  virtual token_record load() = 0;
+  virtual void save(token_record const& record) = 0;
+};
+
+/// The store of one process. It needs no lock, since a cache asks once at a time.
+class memory_store : public token_store {
+ public:
+  std::unique_ptr<lock> try_lock() override { return std::unique_ptr<lock>(new lock); }
+  token_record load() override {
+    guarded& mine = state_.get();
+    std::lock_guard<std::mutex> const guard(mine.mutex);
+    return mine.record;
+  }
+  void save(token_record const& record) override {
+    guarded& mine = state_.get();
+    std::lock_guard<std::mutex> const guard(mine.mutex);
+    mine.record = record;
+  }
+
+ private:
+  struct guarded {
+    std::mutex mutex;
+    token_record record;
+  };
+  detail::per_process<guarded> state_;
+};
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_TOKEN_STORE_HPP
