@@ -33,9 +33,14 @@
 #include <cibmtr_auth/token_response.hpp>     // an HTTP response becomes a token or an error
 #include <cibmtr_auth/token_source.hpp>       // ask once
 #include <cibmtr_auth/per_process.hpp>        // state that a forked child starts anew
+#include <cibmtr_auth/fingerprint.hpp>        // whose token a shared record holds, without saying so
+#include <cibmtr_auth/token_record.hpp>       // what renewals agree on, in memory and written down
 #include <cibmtr_auth/token_store.hpp>        // where renewals are agreed on
+#include <cibmtr_auth/private_directory.hpp>  // files and locks that only this user can read
+#include <cibmtr_auth/token_file.hpp>         // ask once per machine
 #include <cibmtr_auth/renewal.hpp>            // one renewal: who asks, and when nobody may
 #include <cibmtr_auth/token_cache.hpp>        // ask rarely
+#include <cibmtr_auth/background_renewer.hpp> // renews ahead of need, so that no caller waits
 #include <cibmtr_auth/bearer_header.hpp>      // carry it; on a 401 renew once
 #include <cibmtr_auth/proxy.hpp>              // which proxy stands between this machine and a host
 #include <cibmtr_auth/sigpipe_guard.hpp>      // keeps SIGPIPE from the host program

@@ -25,12 +25,15 @@
 #include <cstring>
 #include <ctime>
 #include <exception>
+#include <fstream>
 #include <functional>
 #include <initializer_list>
 #include <iosfwd>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -1490,20 +1493,210 @@ class per_process {
 
 #endif  // CIBMTR_AUTH_PER_PROCESS_HPP
 
-// Where renewals are agreed on: in this process, or shared by several.
+// Whose token a shared record holds, without saying so.
 
-#ifndef CIBMTR_AUTH_TOKEN_STORE_HPP
-#define CIBMTR_AUTH_TOKEN_STORE_HPP
+#ifndef CIBMTR_AUTH_FINGERPRINT_HPP
+#define CIBMTR_AUTH_FINGERPRINT_HPP
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// The finalizer of SplitMix64: every bit of the result depends on every bit given.
+inline std::uint64_t mix(std::uint64_t bits) noexcept {
+  bits = (bits ^ bits >> 30U) * 0xBF58476D1CE4E5B9U;
+  bits = (bits ^ bits >> 27U) * 0x94D049BB133111EBU;
+  return bits ^ bits >> 31U;
+}
+
+}  // namespace detail
+
+/// Tells records of different credentials apart. Shared records hold `name()` and 16 bits of a salted hash, which change when
+/// a password does but fit one in 65,536 wrong guesses too: nobody can confirm a password with them.
+class fingerprint {
+ public:
+  fingerprint(environment const& where, credentials const& who) {
+    std::string const token_url =
+        who.uses_password_grant() ? where.password_token_url : where.client_credentials_token_url;
+    for (std::string const* field : {&token_url, &who.client_id, &who.scope, &who.username}) {
+      add(*field);
+    }
+    name_ = detail::mix(hash_);
+    add(who.client_secret.reveal());
+    add(who.password.reveal());
+  }
+
+  /// 16 hexadecimal digits for a token URL, a client, a scope and a user: a file's name or a key.
+  std::string name() const {
+    static char const hex[] = "0123456789abcdef";
+    std::string digits;
+    for (unsigned shift = 64; shift > 0; shift -= 4) {
+      digits += hex[name_ >> (shift - 4) & 15U];
+    }
+    return digits;
+  }
+  /// 0 to 65535, of everything, secrets included.
+  unsigned check(std::uint64_t salt) const noexcept { return static_cast<unsigned>(detail::mix(hash_ ^ salt) >> 48U); }
+
+ private:
+  /// FNV-1a, with the length after each field, so that no two fields can be shifted into each other.
+  void add(std::string const& field) noexcept {
+    for (char const byte : field) {
+      hash_ = (hash_ ^ static_cast<unsigned char>(byte)) * 0x100000001B3U;
+    }
+    hash_ = detail::mix(hash_ ^ field.size());
+  }
+
+  std::uint64_t hash_ = 0xCBF29CE484222325U;
+  std::uint64_t name_ = 0;
+};
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_FINGERPRINT_HPP
+
+// What renewals agree on, and how it is written down for other processes.
+
+#ifndef CIBMTR_AUTH_TOKEN_RECORD_HPP
+#define CIBMTR_AUTH_TOKEN_RECORD_HPP
+
+#include <picojson.h>
 
 namespace cibmtr_auth {
 
-/// What is agreed on: the last token granted, and after failures why there is no newer one and when to ask again.
+/// The last token granted, and after failures why there is no newer one and when to ask again.
 struct token_record {
   token granted;
   int failures = 0;  ///< of the same sort, in a row
   std::shared_ptr<error const> failure;
   boot_clock::time_point next_try_at;
 };
+
+/// A clock that all who share a record can read, and what it shows at a moment of this process's own.
+struct shared_clock {
+  std::string id;         ///< the same for all who read the same clock
+  std::int64_t shows_ms;  ///< at `now`
+  boot_clock::time_point now;
+  std::int64_t unix_ms;  ///< the wall clock at `now`: only for the wait that outlives `id`
+};
+
+namespace detail {
+
+constexpr int record_version = 1;
+
+inline std::int64_t to_ms(shared_clock const& clock, boot_clock::time_point time) {
+  return clock.shows_ms + std::chrono::duration_cast<std::chrono::milliseconds>(time - clock.now).count();
+}
+
+inline std::string quoted(std::string const& text) {
+  return picojson::value(text).serialize();
+}
+
+/// A whole number from 0 to 2^53; -1 when there is none.
+inline std::int64_t number_of(json_object const& object, char const* name) {
+  json_member const* const member = object.find(name);
+  bool const is_whole =
+      member && member->is == json_member::type::number && member->number >= 0 && member->number <= 9007199254740992.0;
+  return is_whole ? static_cast<std::int64_t>(member->number) : -1;
+}
+
+inline std::string text_of(json_object const& object, char const* name) {
+  std::string const* const text = object.find_string(name);
+  return text ? *text : std::string();
+}
+
+}  // namespace detail
+
+/// One JSON object. It holds no secret but the token.
+inline secret write_record(token_record const& record, fingerprint const& whose, shared_clock const& clock) {
+  std::uint64_t const salt = std::random_device()();
+  std::string text;
+  text.reserve(2048 + record.granted.value().size() + 2 * record.granted.scope().size());
+  auto add = [&text](char const* name, std::string const& value) {
+    text += text.empty() ? "{\"" : ",\"";
+    text += name;
+    text += "\":";
+    text += value;
+  };
+  add("version", std::to_string(detail::record_version));
+  add("salt", std::to_string(salt));
+  add("check", std::to_string(whose.check(salt)));
+  add("clock", detail::quoted(clock.id));
+  add("written_ms", std::to_string(clock.shows_ms));
+  add("written_unix_ms", std::to_string(clock.unix_ms));
+  if (!record.granted.empty()) {
+    add("obtained_ms", std::to_string(detail::to_ms(clock, record.granted.obtained_at())));
+    add("expires_ms", std::to_string(detail::to_ms(clock, record.granted.expires_at())));
+    add("scope", detail::quoted(record.granted.scope()));
+    add("access_token", "\"");
+    text += record.granted.value();
+    text += '"';
+  }
+  if (record.failure) {
+    add("failures", std::to_string(record.failures));
+    add("next_try_ms", std::to_string(detail::to_ms(clock, record.next_try_at)));
+    add("kind", detail::quoted(to_string(record.failure->kind())));
+    add("http_status", std::to_string(record.failure->http_status()));
+    add("oauth_error", detail::quoted(record.failure->oauth_error()));
+    add("message", detail::quoted(record.failure->what()));
+  }
+  text += "}\n";
+  return secret(std::move(text));
+}
+
+/// An empty record for a text that is not `whose`, not of this version, from the future, or damaged. By another clock (the machine was
+/// started anew) the token is not taken, but a wait still is, counted by the wall clock.
+inline token_record read_record(std::string const& text, fingerprint const& whose, shared_clock const& clock) {
+  using std::chrono::milliseconds;
+  json_object object;
+  json_member const* const salt = object.read(text) ? object.find("salt") : nullptr;
+  std::int64_t const written = detail::number_of(object, "written_ms");
+  std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");
+  bool const is_ours =
+      salt && detail::number_of(object, "version") == detail::record_version && written >= 0 &&
+      detail::number_of(object, "check") == whose.check(static_cast<std::uint64_t>(detail::number_of(object, "salt")));
+  bool const same_clock = detail::text_of(object, "clock") == clock.id;
+  if (!is_ours || (same_clock && written > clock.shows_ms + 1000)) {
+    return token_record();
+  }
+
+  token_record record;
+  std::int64_t const age =
+      same_clock ? clock.shows_ms - written : (std::max)(std::int64_t{0}, clock.unix_ms - written_unix);
+  auto time_of = [&](char const* name) {
+    return clock.now + milliseconds(detail::number_of(object, name) - written - age);
+  };
+  std::string const* const value = object.find_string("access_token");
+  std::int64_t const obtained = detail::number_of(object, "obtained_ms");
+  std::int64_t const life = detail::number_of(object, "expires_ms") - obtained;
+  bool const is_sound = value && detail::is_b64token(*value) && obtained >= 0 && obtained <= written && life >= 0 &&
+                        life <= 366LL * 86400 * 1000;
+  if (same_clock && is_sound) {
+    record.granted = token(*value, detail::text_of(object, "scope"), time_of("obtained_ms"), time_of("expires_ms"));
+  }
+  std::int64_t const wait = detail::number_of(object, "next_try_ms") - written;
+  for (error_kind kind : {error_kind::rejected, error_kind::rate_limited, error_kind::unavailable, error_kind::network,
+                          error_kind::tls, error_kind::timed_out, error_kind::malformed}) {
+    if (detail::text_of(object, "kind") == to_string(kind) && wait >= 0 && wait <= 2 * 86400 * 1000) {
+      record.failures = static_cast<int>((std::min)(detail::number_of(object, "failures"), std::int64_t{1000}));
+      record.failure = std::make_shared<error const>(kind, detail::text_of(object, "message"),
+                                                     static_cast<int>(detail::number_of(object, "http_status") % 1000),
+                                                     detail::text_of(object, "oauth_error"));
+      record.next_try_at = time_of("next_try_ms");
+    }
+  }
+  return record;
+}
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_TOKEN_RECORD_HPP
+
+// Where renewals are agreed on: in this process, or shared by several.
+
+#ifndef CIBMTR_AUTH_TOKEN_STORE_HPP
+#define CIBMTR_AUTH_TOKEN_STORE_HPP
+
+namespace cibmtr_auth {
 
 /// Load, store, lock. A store may be shared by processes or machines. Trouble of its own (a full disk, a lost
 /// connection) must not cost anybody a token, so nothing here throws: without a record one asks, without a lock one asks
@@ -1558,6 +1751,307 @@ class memory_store : public token_store {
 
 #endif  // CIBMTR_AUTH_TOKEN_STORE_HPP
 
+// Small files and locks in a folder that only this user can read.
+
+#ifndef CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
+#define CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#ifdef _WIN32
+#include <direct.h>
+#include <io.h>
+#include <share.h>
+#else
+#include <unistd.h>
+#endif
+
+namespace cibmtr_auth {
+namespace detail {
+
+#ifdef _WIN32
+// Files below the user's own folder are the user's own there, and a file that is opened with deny-all sharing is a lock.
+inline void make_directory(std::string const& path) {
+  _mkdir(path.c_str());
+}
+inline bool is_private_directory(std::string const& path) {
+  return _access(path.c_str(), 6) == 0;
+}
+inline int open_to_read(std::string const& path) {
+  return _open(path.c_str(), _O_RDONLY | _O_BINARY);
+}
+inline int open_new(std::string const& path) {
+  return _open(path.c_str(), _O_WRONLY | _O_CREAT | _O_TRUNC | _O_BINARY, _S_IREAD | _S_IWRITE);
+}
+inline int open_locked(std::string const& path) {
+  int file = -1;
+  _sopen_s(&file, path.c_str(), _O_RDWR | _O_CREAT, _SH_DENYRW, _S_IREAD | _S_IWRITE);
+  return file;
+}
+inline bool is_held_by_another(int error_number) {
+  return error_number == EACCES;
+}
+inline bool is_private_file(int) {
+  return true;
+}
+inline void close_file(int file) {
+  _close(file);
+}
+inline bool replace_file(std::string const& from, std::string const& to) {
+  remove(to.c_str());
+  return rename(from.c_str(), to.c_str()) == 0;
+}
+inline long long read_some(int file, char* into, std::size_t most) {
+  return _read(file, into, static_cast<unsigned>(most));
+}
+inline long long write_some(int file, char const* from, std::size_t most) {
+  return _write(file, from, static_cast<unsigned>(most));
+}
+#else
+inline void make_directory(std::string const& path) {
+  mkdir(path.c_str(), 0700);
+}
+inline bool is_private(struct stat const& found) {
+  return found.st_uid == geteuid() && (found.st_mode & 077U) == 0;
+}
+inline bool is_private_directory(std::string const& path) {
+  struct stat found;
+  return lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && is_private(found);
+}
+inline int open_to_read(std::string const& path) {
+  return open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+inline int open_new(std::string const& path) {
+  unlink(path.c_str());
+  return open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+/// Released by the kernel when the process dies, however it dies; not inherited by a forked child.
+inline int open_locked(std::string const& path) {
+  int const file = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  struct flock whole = {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (file >= 0 && fcntl(file, F_SETLK, &whole) != 0) {
+    int const why = errno;
+    close(file);
+    errno = why;
+    return -1;
+  }
+  return file;
+}
+inline bool is_held_by_another(int error_number) {
+  return error_number == EACCES || error_number == EAGAIN;
+}
+inline bool is_private_file(int file) {
+  struct stat found;
+  return fstat(file, &found) == 0 && S_ISREG(found.st_mode) && is_private(found);
+}
+inline void close_file(int file) {
+  close(file);
+}
+inline bool replace_file(std::string const& from, std::string const& to) {
+  return rename(from.c_str(), to.c_str()) == 0;
+}
+inline long long read_some(int file, char* into, std::size_t most) {
+  return read(file, into, most);
+}
+inline long long write_some(int file, char const* from, std::size_t most) {
+  return write(file, from, most);
+}
+#endif
+
+/// The locks that this process holds: to the system a second one on the same file would look like the first.
+struct held_locks {
+  std::mutex mutex;
+  std::set<std::string> paths;
+
+  static held_locks& here() {
+    static auto const* const held = new per_process<held_locks>;  // never destroyed: a static cache may outlive it
+    return held->get();
+  }
+};
+
+/// Nothing here throws for what the file system does: without a file there is no text, without a lock no file.
+class private_directory {
+ public:
+  enum class lock_result { held, busy, impossible };
+
+  class file_lock {
+   public:
+    file_lock(std::string path, int file) : path_(std::move(path)), file_(file) {}
+    file_lock(file_lock const&) = delete;
+    file_lock& operator=(file_lock const&) = delete;
+    ~file_lock() {
+      held_locks& held = held_locks::here();
+      std::lock_guard<std::mutex> const guard(held.mutex);
+      held.paths.erase(path_);
+      close_file(file_);
+    }
+
+   private:
+    std::string path_;
+    int file_;
+  };
+
+  /// Made if it is not there, with the folders above it.
+  explicit private_directory(std::string path) : path_(std::move(path)) {
+    for (std::size_t end = path_.find_first_of("/\\", 1); end != std::string::npos;
+         end = path_.find_first_of("/\\", end + 1)) {
+      make_directory(path_.substr(0, end));
+    }
+    make_directory(path_);
+  }
+
+  /// Whether it is a folder of this user's that nobody else can enter. Nothing is read or written else.
+  bool is_usable() const { return is_private_directory(path_); }
+
+  /// Empty when there is none, when somebody else could have written it or can read it, or when it is longer than 256 KiB.
+  secret read(std::string const& name) const {
+    int const file = is_usable() ? open_to_read(path_ + "/" + name) : -1;
+    if (file < 0) {
+      return secret();
+    }
+    std::string text(256 * 1024 + 1, '\0');
+    std::size_t length = 0;
+    for (long long got = 1; got > 0 && length < text.size() && is_private_file(file);
+         length += static_cast<std::size_t>(got)) {
+      got = (std::max)(read_some(file, &text[length], text.size() - length), 0LL);
+    }
+    close_file(file);
+    text.resize(length <= 256 * 1024 ? length : 0);
+    return secret(std::move(text));
+  }
+
+  /// Whole or not at all: a reader finds the old text or the new one.
+  void write(std::string const& name, secret const& text) const {
+    std::string const part = path_ + "/" + name + ".part";
+    int const file = is_usable() ? open_new(part) : -1;
+    if (file < 0) {
+      return;
+    }
+    std::string const& all = text.reveal();
+    std::size_t length = 0;
+    for (long long put = 1; put > 0 && length < all.size(); length += static_cast<std::size_t>(put)) {
+      put = (std::max)(write_some(file, all.data() + length, all.size() - length), 0LL);
+    }
+    close_file(file);
+    if (length != all.size() || !replace_file(part, path_ + "/" + name)) {
+      remove(part.c_str());
+    }
+  }
+
+  lock_result lock(std::string const& name, std::unique_ptr<file_lock>& taken) const {
+    if (!is_usable()) {
+      return lock_result::impossible;
+    }
+    std::string const path = path_ + "/" + name;
+    held_locks& held = held_locks::here();
+    std::lock_guard<std::mutex> const guard(held.mutex);
+    if (held.paths.count(path) != 0) {
+      return lock_result::busy;
+    }
+    errno = 0;
+    int const file = open_locked(path);
+    if (file < 0) {
+      return is_held_by_another(errno) ? lock_result::busy : lock_result::impossible;
+    }
+    held.paths.insert(path);
+    taken.reset(new file_lock(path, file));
+    return lock_result::held;
+  }
+
+ private:
+  std::string const path_;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
+
+// Ask once per machine: a store shared by processes.
+
+#ifndef CIBMTR_AUTH_TOKEN_FILE_HPP
+#define CIBMTR_AUTH_TOKEN_FILE_HPP
+
+namespace cibmtr_auth {
+
+/// `cibmtr_auth` in the user's cache folder: `$XDG_CACHE_HOME`, else `~/.cache`; on Windows `%LOCALAPPDATA%`. Empty when the environment names
+/// neither, in which case nothing is shared.
+inline std::string default_cache_directory() {
+  auto variable = [](char const* name) {
+    char const* const value = std::getenv(name);
+    return std::string(value ? value : "");
+  };
+#ifdef _WIN32
+  std::string const base = variable("LOCALAPPDATA");
+  return base.empty() ? base : base + "\\cibmtr_auth";
+#else
+  std::string const xdg = variable("XDG_CACHE_HOME");
+  std::string const home = variable("HOME");
+  std::string const base = !xdg.empty() && xdg[0] == '/' ? xdg : home.empty() ? home : home + "/.cache";
+  return base.empty() ? base : base + "/cibmtr_auth";
+#endif
+}
+
+/// The processes of one user on one machine share one token, one renewal, one pause after failures and one latch. The file lies in a
+/// folder that only the user can enter (made with mode 0700, else not used), has mode 0600, is replaced as a whole, and
+/// holds no secret but the token. A file that is anybody else's, damaged, of the future or of other credentials counts as none. What the
+/// file system refuses costs the sharing, never a token.
+class token_file : public token_store {
+ public:
+  token_file(std::string directory, fingerprint const& whose, clock_function now = boot_clock::now)
+      : directory_(std::move(directory)), whose_(whose), now_(std::move(now)) {}
+
+  std::unique_ptr<lock> try_lock() override {
+    std::unique_ptr<held> taken(new held);
+    bool const is_busy =
+        directory_.lock(whose_.name() + ".lock", taken->file) == detail::private_directory::lock_result::busy;
+    return std::unique_ptr<lock>(is_busy ? nullptr : taken.release());
+  }
+  token_record load() override {
+    secret const text = directory_.read(whose_.name() + ".json");
+    return text.empty() ? token_record() : read_record(text.reveal(), whose_, clock());
+  }
+  void save(token_record const& record) override {
+    directory_.write(whose_.name() + ".json", write_record(record, whose_, clock()));
+  }
+
+  /// Whether there is a folder to share through.
+  bool is_shared() const { return directory_.is_usable(); }
+
+ private:
+  struct held : lock {
+    std::unique_ptr<detail::private_directory::file_lock> file;
+  };
+
+  /// `boot_clock`, which is one and the same for all processes until the machine starts anew.
+  shared_clock clock() const {
+    using std::chrono::duration_cast;
+    using std::chrono::milliseconds;
+    boot_clock::time_point const now = now_();
+    auto const unix_time = std::chrono::system_clock::now().time_since_epoch();
+    shared_clock shown = {boot_id(), duration_cast<milliseconds>(now.time_since_epoch()).count(), now,
+                          duration_cast<milliseconds>(unix_time).count()};
+    return shown;
+  }
+  static std::string boot_id() {
+    std::string id;
+    std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
+    return id.empty() ? "steady" : id;
+  }
+
+  detail::private_directory directory_;
+  fingerprint whose_;
+  clock_function now_;
+};
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_TOKEN_FILE_HPP
+
 // One renewal, agreed on with everyone who shares the store: who asks, and when nobody may.
 
 #ifndef CIBMTR_AUTH_RENEWAL_HPP
@@ -1594,12 +2088,10 @@ inline std::chrono::nanoseconds pause_after(error const& failure, int failures, 
   return std::chrono::duration_cast<std::chrono::nanoseconds>((std::max)(spread, asked_for));
 }
 
-/// From 0 to 1, different at every nanosecond (the finalizer of SplitMix64).
+/// From 0 to 1, different at every nanosecond.
 inline double chance_at(boot_clock::time_point now) {
-  auto bits = static_cast<std::uint64_t>(now.time_since_epoch().count()) + 0x9E3779B97F4A7C15U;
-  bits = (bits ^ bits >> 30U) * 0xBF58476D1CE4E5B9U;
-  bits = (bits ^ bits >> 27U) * 0x94D049BB133111EBU;
-  return static_cast<double>((bits ^ bits >> 31U) >> 11U) / static_cast<double>(std::uint64_t{1} << 53U);
+  std::uint64_t const bits = mix(static_cast<std::uint64_t>(now.time_since_epoch().count()) + 0x9E3779B97F4A7C15U);
+  return static_cast<double>(bits >> 11U) / static_cast<double>(std::uint64_t{1} << 53U);
 }
 
 inline error with_next_try(error const& failure, boot_clock::duration wait) {
@@ -1924,6 +2416,55 @@ class token_cache {
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_TOKEN_CACHE_HPP
+
+// Renews ahead of need, so that no caller waits.
+
+#ifndef CIBMTR_AUTH_BACKGROUND_RENEWER_HPP
+#define CIBMTR_AUTH_BACKGROUND_RENEWER_HPP
+
+namespace cibmtr_auth {
+
+/// Owns a thread that calls `get()` every second, which costs nothing until it is time to renew. Failures are told by the
+/// cache's status and observer. The destructor ends the thread, after the request it may be making. Make one after a fork, not before.
+class background_renewer {
+ public:
+  explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)), thread_([this] { run(); }) {}
+  background_renewer(background_renewer const&) = delete;
+  background_renewer& operator=(background_renewer const&) = delete;
+  ~background_renewer() {
+    {
+      std::lock_guard<std::mutex> const lock(mutex_);
+      is_ending_ = true;
+    }
+    ending_.notify_one();
+    thread_.join();
+  }
+
+ private:
+  void run() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!is_ending_) {
+      lock.unlock();
+      try {
+        tokens_.get();
+      } catch (...) {
+        // The cache keeps it for whoever asks.
+      }
+      lock.lock();
+      ending_.wait_for(lock, std::chrono::seconds(1), [this] { return is_ending_; });
+    }
+  }
+
+  token_cache const tokens_;
+  std::mutex mutex_;
+  std::condition_variable ending_;
+  bool is_ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_BACKGROUND_RENEWER_HPP
 
 // Carry it; on a 401 renew once.
 

@@ -16,7 +16,9 @@
 
 #include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/fingerprint.hpp>
 #include <cibmtr_auth/token.hpp>
+#include <cibmtr_auth/token_record.hpp>
 #include <cibmtr_auth/token_source.hpp>
 #include <cibmtr_auth/token_store.hpp>
 
@@ -51,12 +53,10 @@ inline std::chrono::nanoseconds pause_after(error const& failure, int failures, 
   return std::chrono::duration_cast<std::chrono::nanoseconds>((std::max)(spread, asked_for));
 }
 
-/// From 0 to 1, different at every nanosecond (the finalizer of SplitMix64).
+/// From 0 to 1, different at every nanosecond.
 inline double chance_at(boot_clock::time_point now) {
-  auto bits = static_cast<std::uint64_t>(now.time_since_epoch().count()) + 0x9E3779B97F4A7C15U;
-  bits = (bits ^ bits >> 30U) * 0xBF58476D1CE4E5B9U;
-  bits = (bits ^ bits >> 27U) * 0x94D049BB133111EBU;
-  return static_cast<double>((bits ^ bits >> 31U) >> 11U) / static_cast<double>(std::uint64_t{1} << 53U);
+  std::uint64_t const bits = mix(static_cast<std::uint64_t>(now.time_since_epoch().count()) + 0x9E3779B97F4A7C15U);
+  return static_cast<double>(bits >> 11U) / static_cast<double>(std::uint64_t{1} << 53U);
 }
 
 inline error with_next_try(error const& failure, boot_clock::duration wait) {

@@ -7,20 +7,10 @@
 #include <memory>
 #include <mutex>
 
-#include <cibmtr_auth/boot_clock.hpp>
-#include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/per_process.hpp>
-#include <cibmtr_auth/token.hpp>
+#include <cibmtr_auth/token_record.hpp>
 
 namespace cibmtr_auth {
-
-/// What is agreed on: the last token granted, and after failures why there is no newer one and when to ask again.
-struct token_record {
-  token granted;
-  int failures = 0;  ///< of the same sort, in a row
-  std::shared_ptr<error const> failure;
-  boot_clock::time_point next_try_at;
-};
 
 /// Load, store, lock. A store may be shared by processes or machines. Trouble of its own (a full disk, a lost
 /// connection) must not cost anybody a token, so nothing here throws: without a record one asks, without a lock one asks

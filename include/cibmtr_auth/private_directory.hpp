@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+// Small files and locks in a folder that only this user can read.
+
+#ifndef CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
+#define CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+#include <cibmtr_auth/per_process.hpp>
+#include <cibmtr_auth/secret.hpp>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#ifdef _WIN32
+#include <direct.h>
+#include <io.h>
+#include <share.h>
+#else
+#include <unistd.h>
+#endif
+
+namespace cibmtr_auth {
+namespace detail {
+
+#ifdef _WIN32
+// Files below the user's own folder are the user's own there, and a file that is opened with deny-all sharing is a lock.
+inline void make_directory(std::string const& path) {
+  _mkdir(path.c_str());
+}
+inline bool is_private_directory(std::string const& path) {
+  return _access(path.c_str(), 6) == 0;
+}
+inline int open_to_read(std::string const& path) {
+  return _open(path.c_str(), _O_RDONLY | _O_BINARY);
+}
+inline int open_new(std::string const& path) {
+  return _open(path.c_str(), _O_WRONLY | _O_CREAT | _O_TRUNC | _O_BINARY, _S_IREAD | _S_IWRITE);
+}
+inline int open_locked(std::string const& path) {
+  int file = -1;
+  _sopen_s(&file, path.c_str(), _O_RDWR | _O_CREAT, _SH_DENYRW, _S_IREAD | _S_IWRITE);
+  return file;
+}
+inline bool is_held_by_another(int error_number) {
+  return error_number == EACCES;
+}
+inline bool is_private_file(int) {
+  return true;
+}
+inline void close_file(int file) {
+  _close(file);
+}
+inline bool replace_file(std::string const& from, std::string const& to) {
+  remove(to.c_str());
+  return rename(from.c_str(), to.c_str()) == 0;
+}
+inline long long read_some(int file, char* into, std::size_t most) {
+  return _read(file, into, static_cast<unsigned>(most));
+}
+inline long long write_some(int file, char const* from, std::size_t most) {
+  return _write(file, from, static_cast<unsigned>(most));
+}
+#else
+inline void make_directory(std::string const& path) {
+  mkdir(path.c_str(), 0700);
+}
+inline bool is_private(struct stat const& found) {
+  return found.st_uid == geteuid() && (found.st_mode & 077U) == 0;
+}
+inline bool is_private_directory(std::string const& path) {
+  struct stat found;
+  return lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && is_private(found);
+}
+inline int open_to_read(std::string const& path) {
+  return open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+inline int open_new(std::string const& path) {
+  unlink(path.c_str());
+  return open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+/// Released by the kernel when the process dies, however it dies; not inherited by a forked child.
+inline int open_locked(std::string const& path) {
+  int const file = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  struct flock whole = {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (file >= 0 && fcntl(file, F_SETLK, &whole) != 0) {
+    int const why = errno;
+    close(file);
+    errno = why;
+    return -1;
+  }
+  return file;
+}
+inline bool is_held_by_another(int error_number) {
+  return error_number == EACCES || error_number == EAGAIN;
+}
+inline bool is_private_file(int file) {
+  struct stat found;
+  return fstat(file, &found) == 0 && S_ISREG(found.st_mode) && is_private(found);
+}
+inline void close_file(int file) {
+  close(file);
+}
+inline bool replace_file(std::string const& from, std::string const& to) {
+  return rename(from.c_str(), to.c_str()) == 0;
+}
+inline long long read_some(int file, char* into, std::size_t most) {
+  return read(file, into, most);
+}
+inline long long write_some(int file, char const* from, std::size_t most) {
+  return write(file, from, most);
+}
+#endif
+
+/// The locks that this process holds: to the system a second one on the same file would look like the first.
+struct held_locks {
+  std::mutex mutex;
+  std::set<std::string> paths;
+
+  static held_locks& here() {
+    static auto const* const held = new per_process<held_locks>;  // never destroyed: a static cache may outlive it
+    return held->get();
+  }
+};
+
+/// Nothing here throws for what the file system does: without a file there is no text, without a lock no file.
+class private_directory {
+ public:
+  enum class lock_result { held, busy, impossible };
+
+  class file_lock {
+   public:
+    file_lock(std::string path, int file) : path_(std::move(path)), file_(file) {}
+    file_lock(file_lock const&) = delete;
+    file_lock& operator=(file_lock const&) = delete;
+    ~file_lock() {
+      held_locks& held = held_locks::here();
+      std::lock_guard<std::mutex> const guard(held.mutex);
+      held.paths.erase(path_);
+      close_file(file_);
+    }
+
+   private:
+    std::string path_;
+    int file_;
+  };
+
+  /// Made if it is not there, with the folders above it.
+  explicit private_directory(std::string path) : path_(std::move(path)) {
+    for (std::size_t end = path_.find_first_of("/\\", 1); end != std::string::npos;
+         end = path_.find_first_of("/\\", end + 1)) {
+      make_directory(path_.substr(0, end));
+    }
+    make_directory(path_);
+  }
+
+  /// Whether it is a folder of this user's that nobody else can enter. Nothing is read or written else.
+  bool is_usable() const { return is_private_directory(path_); }
+
+  /// Empty when there is none, when somebody else could have written it or can read it, or when it is longer than 256 KiB.
+  secret read(std::string const& name) const {
+    int const file = is_usable() ? open_to_read(path_ + "/" + name) : -1;
+    if (file < 0) {
+      return secret();
+    }
+    std::string text(256 * 1024 + 1, '\0');
+    std::size_t length = 0;
+    for (long long got = 1; got > 0 && length < text.size() && is_private_file(file);
+         length += static_cast<std::size_t>(got)) {
+      got = (std::max)(read_some(file, &text[length], text.size() - length), 0LL);
+    }
+    close_file(file);
+    text.resize(length <= 256 * 1024 ? length : 0);
+    return secret(std::move(text));
+  }
+
+  /// Whole or not at all: a reader finds the old text or the new one.
+  void write(std::string const& name, secret const& text) const {
+    std::string const part = path_ + "/" + name + ".part";
+    int const file = is_usable() ? open_new(part) : -1;
+    if (file < 0) {
+      return;
+    }
+    std::string const& all = text.reveal();
+    std::size_t length = 0;
+    for (long long put = 1; put > 0 && length < all.size(); length += static_cast<std::size_t>(put)) {
+      put = (std::max)(write_some(file, all.data() + length, all.size() - length), 0LL);
+    }
+    close_file(file);
+    if (length != all.size() || !replace_file(part, path_ + "/" + name)) {
+      remove(part.c_str());
+    }
+  }
+
+  lock_result lock(std::string const& name, std::unique_ptr<file_lock>& taken) const {
+    if (!is_usable()) {
+      return lock_result::impossible;
+    }
+    std::string const path = path_ + "/" + name;
+    held_locks& held = held_locks::here();
+    std::lock_guard<std::mutex> const guard(held.mutex);
+    if (held.paths.count(path) != 0) {
+      return lock_result::busy;
+    }
+    errno = 0;
+    int const file = open_locked(path);
+    if (file < 0) {
+      return is_held_by_another(errno) ? lock_result::busy : lock_result::impossible;
+    }
+    held.paths.insert(path);
+    taken.reset(new file_lock(path, file));
+    return lock_result::held;
+  }
+
+ private:
+  std::string const path_;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// What renewals agree on, and how it is written down for other processes.
+
+#ifndef CIBMTR_AUTH_TOKEN_RECORD_HPP
+#define CIBMTR_AUTH_TOKEN_RECORD_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+
+#include <picojson.h>
+
+#include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/fingerprint.hpp>
+#include <cibmtr_auth/json_object.hpp>
+#include <cibmtr_auth/secret.hpp>
+#include <cibmtr_auth/token.hpp>
+
+namespace cibmtr_auth {
+
+/// The last token granted, and after failures why there is no newer one and when to ask again.
+struct token_record {
+  token granted;
+  int failures = 0;  ///< of the same sort, in a row
+  std::shared_ptr<error const> failure;
+  boot_clock::time_point next_try_at;
+};
+
+/// A clock that all who share a record can read, and what it shows at a moment of this process's own.
+struct shared_clock {
+  std::string id;         ///< the same for all who read the same clock
+  std::int64_t shows_ms;  ///< at `now`
+  boot_clock::time_point now;
+  std::int64_t unix_ms;  ///< the wall clock at `now`: only for the wait that outlives `id`
+};
+
+namespace detail {
+
+constexpr int record_version = 1;
+
+inline std::int64_t to_ms(shared_clock const& clock, boot_clock::time_point time) {
+  return clock.shows_ms + std::chrono::duration_cast<std::chrono::milliseconds>(time - clock.now).count();
+}
+
+inline std::string quoted(std::string const& text) {
+  return picojson::value(text).serialize();
+}
+
+/// A whole number from 0 to 2^53; -1 when there is none.
+inline std::int64_t number_of(json_object const& object, char const* name) {
+  json_member const* const member = object.find(name);
+  bool const is_whole =
+      member && member->is == json_member::type::number && member->number >= 0 && member->number <= 9007199254740992.0;
+  return is_whole ? static_cast<std::int64_t>(member->number) : -1;
+}
+
+inline std::string text_of(json_object const& object, char const* name) {
+  std::string const* const text = object.find_string(name);
+  return text ? *text : std::string();
+}
+
+}  // namespace detail
+
+/// One JSON object. It holds no secret but the token.
+inline secret write_record(token_record const& record, fingerprint const& whose, shared_clock const& clock) {
+  std::uint64_t const salt = std::random_device()();
+  std::string text;
+  text.reserve(2048 + record.granted.value().size() + 2 * record.granted.scope().size());
+  auto add = [&text](char const* name, std::string const& value) {
+    text += text.empty() ? "{\"" : ",\"";
+    text += name;
+    text += "\":";
+    text += value;
+  };
+  add("version", std::to_string(detail::record_version));
+  add("salt", std::to_string(salt));
+  add("check", std::to_string(whose.check(salt)));
+  add("clock", detail::quoted(clock.id));
+  add("written_ms", std::to_string(clock.shows_ms));
+  add("written_unix_ms", std::to_string(clock.unix_ms));
+  if (!record.granted.empty()) {
+    add("obtained_ms", std::to_string(detail::to_ms(clock, record.granted.obtained_at())));
+    add("expires_ms", std::to_string(detail::to_ms(clock, record.granted.expires_at())));
+    add("scope", detail::quoted(record.granted.scope()));
+    add("access_token", "\"");
+    text += record.granted.value();
+    text += '"';
+  }
+  if (record.failure) {
+    add("failures", std::to_string(record.failures));
+    add("next_try_ms", std::to_string(detail::to_ms(clock, record.next_try_at)));
+    add("kind", detail::quoted(to_string(record.failure->kind())));
+    add("http_status", std::to_string(record.failure->http_status()));
+    add("oauth_error", detail::quoted(record.failure->oauth_error()));
+    add("message", detail::quoted(record.failure->what()));
+  }
+  text += "}\n";
+  return secret(std::move(text));
+}
+
+/// An empty record for a text that is not `whose`, not of this version, from the future, or damaged. By another clock (the machine was
+/// started anew) the token is not taken, but a wait still is, counted by the wall clock.
+inline token_record read_record(std::string const& text, fingerprint const& whose, shared_clock const& clock) {
+  using std::chrono::milliseconds;
+  json_object object;
+  json_member const* const salt = object.read(text) ? object.find("salt") : nullptr;
+  std::int64_t const written = detail::number_of(object, "written_ms");
+  std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");
+  bool const is_ours =
+      salt && detail::number_of(object, "version") == detail::record_version && written >= 0 &&
+      detail::number_of(object, "check") == whose.check(static_cast<std::uint64_t>(detail::number_of(object, "salt")));
+  bool const same_clock = detail::text_of(object, "clock") == clock.id;
+  if (!is_ours || (same_clock && written > clock.shows_ms + 1000)) {
+    return token_record();
+  }
+
+  token_record record;
+  std::int64_t const age =
+      same_clock ? clock.shows_ms - written : (std::max)(std::int64_t{0}, clock.unix_ms - written_unix);
+  auto time_of = [&](char const* name) {
+    return clock.now + milliseconds(detail::number_of(object, name) - written - age);
+  };
+  std::string const* const value = object.find_string("access_token");
+  std::int64_t const obtained = detail::number_of(object, "obtained_ms");
+  std::int64_t const life = detail::number_of(object, "expires_ms") - obtained;
+  bool const is_sound = value && detail::is_b64token(*value) && obtained >= 0 && obtained <= written && life >= 0 &&
+                        life <= 366LL * 86400 * 1000;
+  if (same_clock && is_sound) {
+    record.granted = token(*value, detail::text_of(object, "scope"), time_of("obtained_ms"), time_of("expires_ms"));
+  }
+  std::int64_t const wait = detail::number_of(object, "next_try_ms") - written;
+  for (error_kind kind : {error_kind::rejected, error_kind::rate_limited, error_kind::unavailable, error_kind::network,
+                          error_kind::tls, error_kind::timed_out, error_kind::malformed}) {
+    if (detail::text_of(object, "kind") == to_string(kind) && wait >= 0 && wait <= 2 * 86400 * 1000) {
+      record.failures = static_cast<int>((std::min)(detail::number_of(object, "failures"), std::int64_t{1000}));
+      record.failure = std::make_shared<error const>(kind, detail::text_of(object, "message"),
+                                                     static_cast<int>(detail::number_of(object, "http_status") % 1000),
+                                                     detail::text_of(object, "oauth_error"));
+      record.next_try_at = time_of("next_try_ms");
+    }
+  }
+  return record;
+}
+
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_TOKEN_RECORD_HPP
