@@ -6,6 +6,7 @@
 #include <cibmtr_auth.hpp>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <sstream>
 #include <string>
 
@@ -20,6 +21,8 @@ struct arguments {
   std::string credentials_file;
   auth::https_options https;
   double timeout = 30;
+  std::string cache_directory = auth::default_cache_directory();
+  bool without_cache = false;
   bool as_header = false;
   bool as_json = false;
   bool check = false;
@@ -118,22 +121,50 @@ void print_preparations(arguments const& given, auth::environment const& where, 
   print_finding("trust", given.https.ca_file.empty() ? "the system's CAs" : "only " + given.https.ca_file);
 }
 
+std::shared_ptr<auth::token_file> shared_tokens(arguments const& given, auth::environment const& where,
+                                                auth::credentials const& who) {
+  if (given.without_cache || given.cache_directory.empty()) {
+    return nullptr;
+  }
+  return std::make_shared<auth::token_file>(given.cache_directory, auth::fingerprint(where, who));
+}
+
+void print_cache(arguments const& given, std::shared_ptr<auth::token_file> const& store) {
+  if (!store) {
+    print_finding("cache", "none");
+  } else if (store->is_shared()) {
+    print_finding("cache", given.cache_directory);
+  } else {
+    print_finding("cache", "none: " + given.cache_directory + " is not a folder that only you can enter");
+  }
+}
+
 void run(arguments given) {
   auth::environment const where = chosen_environment(given);
   auth::credentials const who = chosen_credentials(given);
   given.https.timeout = std::chrono::milliseconds(static_cast<long long>(given.timeout * 1000));
   auth::token_source const ask = auth::make_token_source(where, who, auth::https_transport(given.https));
+  std::shared_ptr<auth::token_file> const store = shared_tokens(given, where, who);
   if (given.check) {
     print_preparations(given, where, who);
+    print_cache(given, store);
   }
 
-  auth::token const token = ask();
+  auth::token_cache const tokens =
+      store ? auth::token_cache(ask, auth::boot_clock::now, store) : auth::token_cache(ask);
+  auth::token const token = tokens.get();
   if (given.check) {
     auto const life = std::chrono::duration_cast<std::chrono::seconds>(token.expires_at() - token.obtained_at());
-    print_finding("token", "granted, lives " + std::to_string(life.count()) + " s");
+    std::string const how = tokens.status().requests > 0 ? "granted" : "kept by an earlier run";
+    print_finding("token", how + ", lives " + std::to_string(life.count()) + " s, " +
+                               std::to_string(seconds_left(token)) + " s left");
     print_finding("scope", token.scope());
   } else {
     print(as_asked(token, given).reveal());
+  }
+  if (!tokens.status().last_error.empty()) {
+    std::fprintf(stderr, "cibmtr-token: note: a token that still lives, since renewing failed: %s\n",
+                 tokens.status().last_error.c_str());
   }
   if (!grants_all(token.scope(), who.scope)) {
     std::fprintf(stderr, "cibmtr-token: note: the server granted less than was asked for: %s\n", token.scope().c_str());
@@ -166,6 +197,10 @@ void describe(CLI::App& app, arguments& given) {
   app.add_option("--timeout", given.timeout, "Seconds for the whole exchange")
       ->check(CLI::Range(0.001, 3600.0))
       ->capture_default_str();
+  auto* const cache = app.add_option("--cache", given.cache_directory,
+                                     "Share the token with other runs through this folder, which only you may enter")
+                          ->capture_default_str();
+  app.add_flag("--no-cache", given.without_cache, "Ask for a token of its own, at once")->excludes(cache);
   auto* const header = app.add_flag("--header", given.as_header, "Print \"Authorization: Bearer ...\"");
   auto* const json = app.add_flag("--json", given.as_json, "Print a JSON object with token, seconds left and scope");
   auto* const check = app.add_flag("--check", given.check, "Print a diagnosis, and no token");

@@ -19,7 +19,8 @@ import urllib.parse
 
 TOKEN_PROGRAM, SANDBOX_PROGRAM = (os.path.abspath(path) for path in sys.argv[1:3])
 CLEAN = {name: value for name, value in os.environ.items()
-         if not name.startswith("CIBMTR_") and not name.lower().endswith("_proxy")}
+         if not name.startswith("CIBMTR_") and not name.lower().endswith("_proxy")
+         and name not in ("HOME", "XDG_CACHE_HOME")}
 
 
 class CibmtrToken(unittest.TestCase):
@@ -58,14 +59,14 @@ class CibmtrToken(unittest.TestCase):
     def requests(self):
         return json.loads(self.control("GET", "/sandbox"))["token_requests"]
 
-    def run_program(self, *arguments, account=None, url=None, ca=None):
+    def run_program(self, *arguments, account=None, url=None, ca=None, cache=("--no-cache",)):
         """The result of a run, whose two outputs hold no secret; a token only where one was asked for."""
         account = account or self.account
         with open(self.path("used.json"), "w", encoding="utf-8") as file:
             json.dump(account, file)
         result = subprocess.run(
             [TOKEN_PROGRAM, "--token-url", url or self.ready["TOKEN_URL"], "--ca", ca or self.path("ca.pem"),
-             "--credentials", self.path("used.json"), *arguments],
+             "--credentials", self.path("used.json"), *cache, *arguments],
             capture_output=True, text=True, timeout=60, env=CLEAN)
         pair = account["client_id"] + ":" + account["client_secret"]
         for kept in (account["client_secret"], account["password"], urllib.parse.quote_plus(account["password"]),
@@ -115,6 +116,48 @@ class CibmtrToken(unittest.TestCase):
                  "CIBMTR_CLIENT_SECRET": self.account["client_secret"] + "\n",
                  "CIBMTR_USERNAME": self.account["username"], "CIBMTR_PASSWORD_FILE": self.path("password")})
         self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+    def test_runs_share_one_token_and_one_request(self):
+        shared = ("--cache", self.path("cache"))
+        tokens = {self.run_program(cache=shared).stdout for _ in range(5)}
+        self.assertEqual(len(tokens), 1)
+        self.assertEqual(self.requests(), 1)
+        check = self.run_program("--check", cache=shared).stdout
+        self.assertIn("kept by an earlier run", check)
+        self.assertRegex(check, r"(?m)^ok  cache +" + re.escape(self.path("cache")))
+        self.assertEqual(self.run_program("--no-cache", cache=()).returncode, 0)
+        self.assertEqual(self.requests(), 2)
+
+    def test_the_cache_is_where_xdg_says(self):
+        environment = {**CLEAN, "XDG_CACHE_HOME": self.path("xdg")}
+        for _ in range(2):
+            result = subprocess.run(
+                [TOKEN_PROGRAM, "--token-url", self.ready["TOKEN_URL"], "--ca", self.path("ca.pem"),
+                 "--credentials", self.path("account.json")], capture_output=True, text=True, timeout=60, env=environment)
+            self.assertEqual(result.returncode, 0)
+        self.assertEqual(self.requests(), 1)
+        self.assertEqual(os.stat(self.path("xdg/cibmtr_auth")).st_mode & 0o777, 0o700)
+        for name in os.listdir(self.path("xdg/cibmtr_auth")):
+            self.assertEqual(os.stat(self.path("xdg/cibmtr_auth/" + name)).st_mode & 0o777, 0o600)
+
+    def test_a_rejected_credential_is_not_tried_again_by_the_next_runs(self):
+        shared = ("--cache", self.path("cache"))
+        wrong = self.with_wrong(password="not-this-one")
+        for _ in range(10):
+            result = self.run_program(account=wrong, cache=shared)
+            self.assertEqual(result.returncode, 3)
+            self.assertRegex(result.stderr, r"Next try not before \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.\n\Z")
+        self.assertEqual(self.requests(), 1)
+        self.assertEqual(self.run_program(cache=shared).returncode, 0)  # the right one works at once
+        self.assertEqual(self.requests(), 2)
+
+    def test_a_folder_that_others_can_enter_is_not_used(self):
+        os.mkdir(self.path("open"))
+        os.chmod(self.path("open"), 0o755)
+        for _ in range(2):
+            self.assertEqual(self.run_program(cache=("--cache", self.path("open"))).returncode, 0)
+        self.assertEqual(self.requests(), 2)
+        self.assertEqual(os.listdir(self.path("open")), [])
 
     def test_status_2_usage_without_repeating_what_may_be_a_secret(self):
         for arguments in (["--nonsense"], ["hunter2"], ["--header", "--json"], ["--environment", "moon"],
@@ -192,7 +235,7 @@ class CibmtrToken(unittest.TestCase):
     def test_check_prints_a_diagnosis_and_no_token(self):
         result = self.run_program("--check")
         self.assertEqual(result.returncode, 0)
-        for subject in ("environment", "credentials", "grant", "proxy", "trust", "token", "scope"):
+        for subject in ("environment", "credentials", "grant", "proxy", "trust", "cache", "token", "scope"):
             self.assertRegex(result.stdout, r"(?m)^ok  " + subject + " ")
         self.assertNotRegex(result.stdout, r"[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}")
         failed = self.run_program("--check", account=self.with_wrong(client_secret="not-this-one"))
