@@ -39,6 +39,7 @@
 #include <cibmtr_auth/private_directory.hpp>  // files and locks that only this user can read
 #include <cibmtr_auth/token_file.hpp>         // ask once per machine
 #include <cibmtr_auth/renewal.hpp>            // one renewal: who asks, and when nobody may
+#include <cibmtr_auth/thread_tokens.hpp>      // each thread's own copy of a cache's token
 #include <cibmtr_auth/token_cache.hpp>        // ask rarely
 #include <cibmtr_auth/background_renewer.hpp> // renews ahead of need, so that no caller waits
 #include <cibmtr_auth/bearer_header.hpp>      // carry it; on a 401 renew once

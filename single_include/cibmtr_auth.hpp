@@ -977,6 +977,13 @@ class token {
               expires_at - detail::renewal_margin(value.reveal(), expires_at - obtained_at)});
   }
 
+  /// The same with a value of its own: threads that copy one token contend for its reference count.
+  token detached() const {
+    token other;
+    other.grant_ = std::make_shared<grant const>(*grant_);
+    return other;
+  }
+
   bool empty() const noexcept { return value().empty(); }
   std::string const& value() const noexcept { return grant_->value.reveal(); }
   /// `Bearer ` and the value (RFC 6750, section 2.1).
@@ -2196,6 +2203,118 @@ class renewal {
 
 #endif  // CIBMTR_AUTH_RENEWAL_HPP
 
+// Each thread's own copy of a cache's token, so that readers need no lock.
+
+#ifndef CIBMTR_AUTH_THREAD_TOKENS_HPP
+#define CIBMTR_AUTH_THREAD_TOKENS_HPP
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// Read and written by its thread alone, but for the count.
+struct thread_token {
+  unsigned long long edition = 0;  ///< of the cache's token that this is a copy of
+  token held;
+  boot_clock::time_point renew_at;
+  std::atomic<unsigned long long> hits{0};
+
+  void count_hit() noexcept { hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+};
+
+/// The copies of one cache. Each ends with its thread or with the cache, whichever comes first.
+class thread_tokens {
+ public:
+  thread_tokens() : id_(next_number()) {}
+  thread_tokens(thread_tokens const&) = delete;
+  thread_tokens& operator=(thread_tokens const&) = delete;
+  /// Nobody is reading any more; but threads that live on must not keep the token.
+  ~thread_tokens() {
+    for (std::shared_ptr<entry> const& mine : all_) {
+      mine->copy.held = token();
+      mine->is_orphan = true;
+    }
+  }
+
+  /// Null in a thread that is ending and has given its copies back.
+  thread_token* here() {
+    if (has_ended()) {
+      return nullptr;
+    }
+    for (std::shared_ptr<entry> const& mine : of_this_thread()) {
+      if (mine->owner == id_) {
+        return &mine->copy;
+      }
+    }
+    return add();
+  }
+
+  unsigned long long hits() const {
+    std::lock_guard<std::mutex> const lock(mutex_);
+    unsigned long long sum = hits_of_ended_threads_;
+    for (std::shared_ptr<entry> const& one : all_) {
+      sum += one->copy.hits;
+    }
+    return sum;
+  }
+
+  /// Different from every number given before, also by the parent of a forked child.
+  static unsigned long long next_number() noexcept {
+    static std::atomic<unsigned long long> last{0};
+    return ++last;
+  }
+
+ private:
+  struct entry {
+    unsigned long long owner = 0;
+    std::atomic<bool> is_orphan{false};
+    thread_token copy;
+  };
+  struct entries : std::vector<std::shared_ptr<entry>> {
+    ~entries() {
+      has_ended() = true;
+      for (auto const& mine : *this) {
+        mine->copy.held = token();
+        mine->is_orphan = true;
+      }
+    }
+  };
+
+  static bool& has_ended() noexcept {
+    static thread_local bool ended = false;
+    return ended;
+  }
+  static entries& of_this_thread() {
+    static thread_local entries mine;
+    return mine;
+  }
+  static bool is_orphan(std::shared_ptr<entry> const& one) { return one->is_orphan; }
+
+  thread_token* add() {
+    entries& mine = of_this_thread();
+    mine.erase(std::remove_if(mine.begin(), mine.end(), is_orphan), mine.end());
+    auto const added = std::make_shared<entry>();
+    added->owner = id_;
+    std::lock_guard<std::mutex> const lock(mutex_);
+    for (std::shared_ptr<entry> const& one : all_) {
+      hits_of_ended_threads_ += is_orphan(one) ? one->copy.hits.load() : 0;
+    }
+    all_.erase(std::remove_if(all_.begin(), all_.end(), is_orphan), all_.end());
+    all_.push_back(added);
+    mine.push_back(added);
+    return &added->copy;
+  }
+
+  unsigned long long const id_;
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<entry>> all_;
+  unsigned long long hits_of_ended_threads_ = 0;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_THREAD_TOKENS_HPP
+
 // Ask rarely: thread-safe, expiry-aware, around any source.
 
 #ifndef CIBMTR_AUTH_TOKEN_CACHE_HPP
@@ -2265,6 +2384,8 @@ class token_cache {
     std::shared_ptr<renewal const> renews_with;  ///< null in a new process, which then takes the first
     std::exception_ptr last_failure;
     token_cache_status status;
+    detail::thread_tokens copies;
+    std::atomic<unsigned long long> edition{detail::thread_tokens::next_number()};  ///< of `held` and `renew_at`
   };
 
   class shared {
@@ -2276,12 +2397,22 @@ class token_cache {
 
     token get(std::chrono::milliseconds patience) {
       state& mine = state_.get();
-      std::unique_lock<std::mutex> lock(mine.mutex);
+      detail::thread_token* const copy = mine.copies.here();
       boot_clock::time_point const now = now_();
+      if (copy && copy->edition == mine.edition.load(std::memory_order_acquire) && now < copy->renew_at) {
+        copy->count_hit();
+        return copy->held;
+      }
+      std::unique_lock<std::mutex> lock(mine.mutex);
       bool const is_alive = now < mine.held.expires_at();
       ++mine.status.gets;
       if (is_alive && (now < mine.renew_at || mine.under_way)) {
         ++mine.status.hits;
+        if (copy) {
+          copy->held = mine.held.detached();
+          copy->renew_at = mine.renew_at;
+          copy->edition = mine.edition;
+        }
         return mine.held;
       }
       return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive);
@@ -2296,6 +2427,7 @@ class token_cache {
       }
       mine.refused = mine.held;
       mine.held = token();
+      mine.edition = detail::thread_tokens::next_number();
       mine.may_drop_at = now + std::chrono::seconds(30);
       return true;
     }
@@ -2306,6 +2438,7 @@ class token_cache {
       std::lock_guard<std::mutex> const lock(mine.mutex);
       mine.renews_with = std::move(renews_with);
       mine.held = token();
+      mine.edition = detail::thread_tokens::next_number();
       mine.refused = token();
       mine.may_drop_at = boot_clock::time_point();
       mine.under_way.reset();
@@ -2315,6 +2448,8 @@ class token_cache {
       state& mine = state_.get();
       std::lock_guard<std::mutex> const lock(mine.mutex);
       token_cache_status result = mine.status;
+      result.gets += mine.copies.hits();
+      result.hits += mine.copies.hits();
       result.obtained_at = mine.held.obtained_at();
       result.renews_at = mine.held.empty() ? boot_clock::time_point() : mine.renew_at;
       result.expires_at = mine.held.expires_at();
@@ -2381,6 +2516,7 @@ class token_cache {
         mine.refused = token();
       }
       mine.renew_at = (std::max)(outcome.look_again_at, now_() + std::chrono::milliseconds(1));
+      mine.edition = detail::thread_tokens::next_number();
       mine.under_way.reset();
     }
 

@@ -60,6 +60,13 @@ class token {
               expires_at - detail::renewal_margin(value.reveal(), expires_at - obtained_at)});
   }
 
+  /// The same with a value of its own: threads that copy one token contend for its reference count.
+  token detached() const {
+    token other;
+    other.grant_ = std::make_shared<grant const>(*grant_);
+    return other;
+  }
+
   bool empty() const noexcept { return value().empty(); }
   std::string const& value() const noexcept { return grant_->value.reveal(); }
   /// `Bearer ` and the value (RFC 6750, section 2.1).

@@ -5,6 +5,7 @@
 #define CIBMTR_AUTH_TOKEN_CACHE_HPP
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -18,6 +19,7 @@
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/per_process.hpp>
 #include <cibmtr_auth/renewal.hpp>
+#include <cibmtr_auth/thread_tokens.hpp>
 #include <cibmtr_auth/token.hpp>
 #include <cibmtr_auth/token_source.hpp>
 #include <cibmtr_auth/token_store.hpp>
@@ -86,6 +88,8 @@ class token_cache {
     std::shared_ptr<renewal const> renews_with;  ///< null in a new process, which then takes the first
     std::exception_ptr last_failure;
     token_cache_status status;
+    detail::thread_tokens copies;
+    std::atomic<unsigned long long> edition{detail::thread_tokens::next_number()};  ///< of `held` and `renew_at`
   };
 
   class shared {
@@ -97,12 +101,22 @@ class token_cache {
 
     token get(std::chrono::milliseconds patience) {
       state& mine = state_.get();
-      std::unique_lock<std::mutex> lock(mine.mutex);
+      detail::thread_token* const copy = mine.copies.here();
       boot_clock::time_point const now = now_();
+      if (copy && copy->edition == mine.edition.load(std::memory_order_acquire) && now < copy->renew_at) {
+        copy->count_hit();
+        return copy->held;
+      }
+      std::unique_lock<std::mutex> lock(mine.mutex);
       bool const is_alive = now < mine.held.expires_at();
       ++mine.status.gets;
       if (is_alive && (now < mine.renew_at || mine.under_way)) {
         ++mine.status.hits;
+        if (copy) {
+          copy->held = mine.held.detached();
+          copy->renew_at = mine.renew_at;
+          copy->edition = mine.edition;
+        }
         return mine.held;
       }
       return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive);
@@ -117,6 +131,7 @@ class token_cache {
       }
       mine.refused = mine.held;
       mine.held = token();
+      mine.edition = detail::thread_tokens::next_number();
       mine.may_drop_at = now + std::chrono::seconds(30);
       return true;
     }
@@ -127,6 +142,7 @@ class token_cache {
       std::lock_guard<std::mutex> const lock(mine.mutex);
       mine.renews_with = std::move(renews_with);
       mine.held = token();
+      mine.edition = detail::thread_tokens::next_number();
       mine.refused = token();
       mine.may_drop_at = boot_clock::time_point();
       mine.under_way.reset();
@@ -136,6 +152,8 @@ class token_cache {
       state& mine = state_.get();
       std::lock_guard<std::mutex> const lock(mine.mutex);
       token_cache_status result = mine.status;
+      result.gets += mine.copies.hits();
+      result.hits += mine.copies.hits();
       result.obtained_at = mine.held.obtained_at();
       result.renews_at = mine.held.empty() ? boot_clock::time_point() : mine.renew_at;
       result.expires_at = mine.held.expires_at();
@@ -202,6 +220,7 @@ class token_cache {
         mine.refused = token();
       }
       mine.renew_at = (std::max)(outcome.look_again_at, now_() + std::chrono::milliseconds(1));
+      mine.edition = detail::thread_tokens::next_number();
       mine.under_way.reset();
     }
 

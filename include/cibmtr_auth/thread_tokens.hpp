@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// Each thread's own copy of a cache's token, so that readers need no lock.
+
+#ifndef CIBMTR_AUTH_THREAD_TOKENS_HPP
+#define CIBMTR_AUTH_THREAD_TOKENS_HPP
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/token.hpp>
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// Read and written by its thread alone, but for the count.
+struct thread_token {
+  unsigned long long edition = 0;  ///< of the cache's token that this is a copy of
+  token held;
+  boot_clock::time_point renew_at;
+  std::atomic<unsigned long long> hits{0};
+
+  void count_hit() noexcept { hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+};
+
+/// The copies of one cache. Each ends with its thread or with the cache, whichever comes first.
+class thread_tokens {
+ public:
+  thread_tokens() : id_(next_number()) {}
+  thread_tokens(thread_tokens const&) = delete;
+  thread_tokens& operator=(thread_tokens const&) = delete;
+  /// Nobody is reading any more; but threads that live on must not keep the token.
+  ~thread_tokens() {
+    for (std::shared_ptr<entry> const& mine : all_) {
+      mine->copy.held = token();
+      mine->is_orphan = true;
+    }
+  }
+
+  /// Null in a thread that is ending and has given its copies back.
+  thread_token* here() {
+    if (has_ended()) {
+      return nullptr;
+    }
+    for (std::shared_ptr<entry> const& mine : of_this_thread()) {
+      if (mine->owner == id_) {
+        return &mine->copy;
+      }
+    }
+    return add();
+  }
+
+  unsigned long long hits() const {
+    std::lock_guard<std::mutex> const lock(mutex_);
+    unsigned long long sum = hits_of_ended_threads_;
+    for (std::shared_ptr<entry> const& one : all_) {
+      sum += one->copy.hits;
+    }
+    return sum;
+  }
+
+  /// Different from every number given before, also by the parent of a forked child.
+  static unsigned long long next_number() noexcept {
+    static std::atomic<unsigned long long> last{0};
+    return ++last;
+  }
+
+ private:
+  struct entry {
+    unsigned long long owner = 0;
+    std::atomic<bool> is_orphan{false};
+    thread_token copy;
+  };
+  struct entries : std::vector<std::shared_ptr<entry>> {
+    ~entries() {
+      has_ended() = true;
+      for (auto const& mine : *this) {
+        mine->copy.held = token();
+        mine->is_orphan = true;
+      }
+    }
+  };
+
+  static bool& has_ended() noexcept {
+    static thread_local bool ended = false;
+    return ended;
+  }
+  static entries& of_this_thread() {
+    static thread_local entries mine;
+    return mine;
+  }
+  static bool is_orphan(std::shared_ptr<entry> const& one) { return one->is_orphan; }
+
+  thread_token* add() {
+    entries& mine = of_this_thread();
+    mine.erase(std::remove_if(mine.begin(), mine.end(), is_orphan), mine.end());
+    auto const added = std::make_shared<entry>();
+    added->owner = id_;
+    std::lock_guard<std::mutex> const lock(mutex_);
+    for (std::shared_ptr<entry> const& one : all_) {
+      hits_of_ended_threads_ += is_orphan(one) ? one->copy.hits.load() : 0;
+    }
+    all_.erase(std::remove_if(all_.begin(), all_.end(), is_orphan), all_.end());
+    all_.push_back(added);
+    mine.push_back(added);
+    return &added->copy;
+  }
+
+  unsigned long long const id_;
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<entry>> all_;
+  unsigned long long hits_of_ended_threads_ = 0;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_THREAD_TOKENS_HPP
