@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cibmtr_auth.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <sstream>
@@ -106,6 +107,17 @@ auth::secret as_asked(auth::token const& token, arguments const& given) {
   return token.value() + "\n";
 }
 
+/// OpenSSL reads these variables where no CA file is given.
+std::string system_trust() {
+  std::string trust = "the system's CAs";
+  for (char const* name : {"SSL_CERT_FILE", "SSL_CERT_DIR"}) {
+    if (char const* const path = std::getenv(name)) {
+      trust += std::string(", ") + name + "=" + path;
+    }
+  }
+  return trust;
+}
+
 /// What is known before anything is sent. The rest of `--check` follows when the server has answered.
 void print_preparations(arguments const& given, auth::environment const& where, auth::credentials const& who) {
   std::string const token_url =
@@ -118,7 +130,7 @@ void print_preparations(arguments const& given, auth::environment const& where, 
                                                               : "complete, from " + given.credentials_file);
   print_finding("grant", who.uses_password_grant() ? "password" : "client_credentials");
   print_finding("proxy", is_direct ? "none" : auth::parse_proxy_url(proxy).authority());
-  print_finding("trust", given.https.ca_file.empty() ? "the system's CAs" : "only " + given.https.ca_file);
+  print_finding("trust", given.https.ca_file.empty() ? system_trust() : "only " + given.https.ca_file);
 }
 
 std::shared_ptr<auth::token_file> shared_tokens(arguments const& given, auth::environment const& where,
@@ -143,15 +155,16 @@ void run(arguments given) {
   auth::environment const where = chosen_environment(given);
   auth::credentials const who = chosen_credentials(given);
   given.https.timeout = std::chrono::milliseconds(static_cast<long long>(given.timeout * 1000));
-  auth::token_source const ask = auth::make_token_source(where, who, auth::https_transport(given.https));
   std::shared_ptr<auth::token_file> const store = shared_tokens(given, where, who);
+  auth::token_cache_options options;
+  options.https = given.https;
+  options.store = store;
+  auth::token_cache const tokens = auth::make_token_cache(where, who, options);
   if (given.check) {
     print_preparations(given, where, who);
     print_cache(given, store);
   }
 
-  auth::token_cache const tokens =
-      store ? auth::token_cache(ask, auth::boot_clock::now, store) : auth::token_cache(ask);
   auth::token const token = tokens.get();
   if (given.check) {
     auto const life = std::chrono::duration_cast<std::chrono::seconds>(token.expires_at() - token.obtained_at());
@@ -177,12 +190,10 @@ void describe(CLI::App& app, arguments& given) {
       "The credentials come from CIBMTR_CLIENT_ID, CIBMTR_CLIENT_SECRET, CIBMTR_SCOPE and, for the password grant,\n"
       "CIBMTR_USERNAME and CIBMTR_PASSWORD (or each from the file named by the same variable with _FILE behind it).");
   app.footer(
-      "Exit status: 0 a token was granted; 2 usage or configuration; 3 the credentials were rejected (do not try "
-      "again\n"
-      "with the same ones, the account may lock); 4 rate limited or unavailable; 5 network, TLS or timeout; 6 the "
-      "answer\n"
-      "was not a token.\n\nExample: curl -H \"$(cibmtr-token --header)\" "
-      "https://int-api.nmdp.org/cibmtr-fhir-backend/v1/r4/metadata");
+      "Exit status: 0 a token was granted; 2 usage or configuration; 3 the credentials were rejected (they are not\n"
+      "tried again until the pause that is named has passed); 4 rate limited or unavailable; 5 network, TLS or\n"
+      "timeout; 6 the answer was not a token.\n\n"
+      "Example: cibmtr-token --header | curl -H @- https://int-api.nmdp.org/cibmtr-fhir-backend/v1/r4/metadata");
   app.set_version_flag("--version", "cibmtr-token " CIBMTR_AUTH_VERSION);
   app.add_option("--environment", given.environment, "test or production")
       ->check(CLI::IsMember({"test", "production"}))
@@ -208,6 +219,17 @@ void describe(CLI::App& app, arguments& given) {
   check->excludes(header)->excludes(json);
 }
 
+/// An unset shell variable must not silently select a default.
+void refuse_empty_values(CLI::App const& app) {
+  for (CLI::Option const* option : app.get_options()) {
+    for (std::string const& value : option->results()) {
+      if (value.empty()) {
+        throw auth::error(auth::error_kind::configuration, option->get_name() + " is given an empty value");
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -217,6 +239,7 @@ int main(int argc, char** argv) {
   describe(app, given);
   try {
     app.parse(argc, argv);
+    refuse_empty_values(app);
     run(given);
     return 0;
   } catch (CLI::Success const& help_or_version) {

@@ -5,10 +5,9 @@ int main() {
   auto tokens = cibmtr_auth::make_token_cache(cibmtr_auth::credentials_from_env());
   auto https = cibmtr_auth::https_transport();
   auto url = std::string(cibmtr_auth::default_environment.api_url) + "/r4/Patient";
-  int status = cibmtr_auth::call_with_token(tokens, [&](cibmtr_auth::token const& token) {
+  cibmtr_auth::call_with_token(tokens, [&](cibmtr_auth::token const& token) {
     auto answer = https({"GET", url, {cibmtr_auth::bearer_header(token)}, ""});
-    std::cout << answer.body.reveal() << "\n";
+    std::cout << "HTTP " << answer.status << "\n" << answer.body.reveal() << "\n";
     return answer.status;
   });
-  return status == 200 ? 0 : 1;
 }

@@ -11,6 +11,8 @@
 #ifndef CIBMTR_AUTH_HPP
 #define CIBMTR_AUTH_HPP
 
+// The order is the story.
+// clang-format off
 #include <cibmtr_auth/config.hpp>             // the version and the compile-time switches
 #include <cibmtr_auth/ascii.hpp>              // letters compared without their case
 #include <cibmtr_auth/base64.hpp>             // bytes as text
@@ -40,6 +42,8 @@
 #include <cibmtr_auth/token_file.hpp>         // ask once per machine
 #include <cibmtr_auth/renewal.hpp>            // one renewal: who asks, and when nobody may
 #include <cibmtr_auth/thread_tokens.hpp>      // each thread's own copy of a cache's token
+#include <cibmtr_auth/token_cache_status.hpp> // what a cache tells of itself
+#include <cibmtr_auth/shared_cache.hpp>       // the state machine behind every copy of a token_cache
 #include <cibmtr_auth/token_cache.hpp>        // ask rarely
 #include <cibmtr_auth/background_renewer.hpp> // renews ahead of need, so that no caller waits
 #include <cibmtr_auth/bearer_header.hpp>      // carry it; on a 401 renew once
@@ -50,5 +54,6 @@
 #include <cibmtr_auth/https_client.hpp>       // a cpp-httplib client made safe
 #include <cibmtr_auth/https.hpp>              // the bundled transport
 #include <cibmtr_auth/make_token_cache.hpp>   // the whole chain in one call
+// clang-format on
 
 #endif  // CIBMTR_AUTH_HPP

@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,9 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+// The order is the story.
+// clang-format off
 
 // The version and the compile-time switches.
 
@@ -94,7 +98,7 @@
 
 #endif  // CIBMTR_AUTH_CONFIG_HPP
 
-// Letters compared without their case, whatever the locale.
+// Text compared and trimmed as protocols do it, whatever the locale.
 
 #ifndef CIBMTR_AUTH_ASCII_HPP
 #define CIBMTR_AUTH_ASCII_HPP
@@ -106,6 +110,12 @@ inline std::string to_lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return text;
+}
+
+/// Without white space at either end.
+inline std::string trimmed(std::string const& text) {
+  std::size_t const first = text.find_first_not_of(" \t\r\n");
+  return first == std::string::npos ? std::string() : text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
 inline bool same_text(std::string const& a, std::string const& b) {
@@ -551,6 +561,15 @@ namespace cibmtr_auth {
 /// What CIBMTR hands out with an account. Without a username the grant is `client_credentials` (RFC 6749, section 4.4),
 /// with one the older `password` grant (section 4.3).
 struct credentials {
+  credentials() = default;
+  credentials(std::string client, secret secret_of_client, std::string scope_tokens, std::string user = std::string(),
+              secret password_of_user = secret())
+      : client_id(std::move(client)),
+        client_secret(std::move(secret_of_client)),
+        scope(std::move(scope_tokens)),
+        username(std::move(user)),
+        password(std::move(password_of_user)) {}
+
   std::string client_id;  ///< printable ASCII
   secret client_secret;   ///< printable ASCII
   std::string scope;      ///< one or more scope tokens, each separated by one space (RFC 6749, section 3.3)
@@ -616,6 +635,8 @@ inline void check(credentials const& c) {
           "is empty: fill in the Application Client ID from CIBMTR (CIBMTR_CLIENT_ID)");
   require(detail::is_printable_ascii(c.client_id), "client_id",
           "holds a control or non-ASCII character: copy it again, without line breaks");
+  require(c.client_id.front() != ' ' && c.client_id.back() != ' ', "client_id",
+          "begins or ends with a blank: copy it again");
   require(!c.client_secret.empty(), "client_secret",
           "is empty: fill in the Application Client Secret from CIBMTR (CIBMTR_CLIENT_SECRET)");
   require(detail::is_printable_ascii(c.client_secret.reveal()), "client_secret",
@@ -624,9 +645,11 @@ inline void check(credentials const& c) {
   require(detail::is_scope(c.scope), "scope",
           "is not a list of scope tokens (printable ASCII but \" and \\, one space between two of them)");
   require(!c.username.empty() || c.password.empty(), "username",
-          "is empty although there is a password: give both, or neither for the client_credentials grant");
+          "is empty although there is a password: give both (CIBMTR_USERNAME), or neither for the client_credentials "
+          "grant");
   require(c.username.empty() || !c.password.empty(), "password",
-          "is empty although there is a username: give both, or neither for the client_credentials grant");
+          "is empty although there is a username: give both (CIBMTR_PASSWORD), or neither for the client_credentials "
+          "grant");
   require(detail::is_utf8_text(c.username), "username", "holds a control character or is not UTF-8");
   require(detail::is_utf8_text(c.password.reveal()), "password", "holds a control character or is not UTF-8");
 }
@@ -811,6 +834,8 @@ inline secret read_secret_file(std::string const& path, std::string const& what)
   secret content(std::move(text));
   require(std::ferror(file.get()) == 0, what, "cannot be read");
   require(!is_too_long, what, "is longer than 64 KiB");
+  require(content.reveal().compare(0, 3, "\xEF\xBB\xBF") != 0, what,
+          "starts with a byte-order mark: save it without one");
   return content;
 }
 
@@ -1042,12 +1067,13 @@ struct http_response {
   std::vector<std::pair<std::string, std::string>> headers;
   secret body;
 
-  /// The values of every field of that name, in any case (RFC 9110, section 5.1), in order.
+  /// The values of every field of that name, in any case (RFC 9110, section 5.1), in order, without white
+  /// space around them.
   std::vector<std::string> header_values(std::string const& name) const {
     std::vector<std::string> values;
     for (auto const& field : headers) {
       if (detail::same_text(field.first, name)) {
-        values.push_back(field.second);
+        values.push_back(detail::trimmed(field.second));
       }
     }
     return values;
@@ -1188,10 +1214,8 @@ inline long long smallest_number(http_response const& response, std::string cons
   for (std::string const& value : response.header_values(name)) {
     for (std::size_t start = 0; start <= value.size();) {
       std::size_t const end = (std::min)(value.find(',', start), value.size());
-      std::string item = value.substr(start, end - start);
+      std::string const item = trimmed(value.substr(start, end - start));
       start = end + 1;
-      item.erase(0, item.find_first_not_of(" \t"));
-      item.erase(item.find_last_not_of(" \t") + 1);
       if (!item.empty() && item.size() <= 15 && item.find_first_not_of("0123456789") == std::string::npos) {
         long long const number = std::stoll(item);
         smallest = smallest < 0 ? number : (std::min)(smallest, number);
@@ -1305,13 +1329,17 @@ inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
   });
 }
 
-/// The first of two members that is a string, fit for a log: printable ASCII, short, no secret; else empty.
-inline std::string server_text(json_object const& body, char const* name, char const* other_name,
-                               credentials const& sent) {
-  std::string const* text = body.find_string(name);
-  text = text ? text : body.find_string(other_name);
-  bool const is_fit = text && text->size() <= 200 && is_printable_ascii(*text) && !repeats_a_secret(*text, sent);
-  return is_fit ? *text : std::string();
+/// The first of two members that is a string.
+inline std::string first_text(json_object const& body, char const* name, char const* other_name) {
+  std::string const* const text = body.find_string(name);
+  std::string const* const found = text ? text : body.find_string(other_name);
+  return found ? *found : std::string();
+}
+
+/// As it is when it is fit for a log (printable ASCII, short, no secret), else empty.
+inline std::string loggable(std::string const& text, credentials const& sent) {
+  bool const is_fit = text.size() <= 200 && is_printable_ascii(text) && !repeats_a_secret(text, sent);
+  return is_fit ? text : std::string();
 }
 
 }  // namespace detail
@@ -1319,9 +1347,10 @@ inline std::string server_text(json_object const& body, char const* name, char c
 /// The error that an answer without a token stands for. `body` is empty when the answer's was not a JSON object.
 /// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`.
 inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent) {
-  std::string const code = detail::server_text(body, "error", "errorCode", sent);
-  std::string const description = detail::server_text(body, "error_description", "errorSummary", sent);
-  error_kind const kind = detail::classify(response.status, code);
+  std::string const sent_code = detail::first_text(body, "error", "errorCode");
+  std::string const code = detail::loggable(sent_code, sent);
+  std::string const description = detail::loggable(detail::first_text(body, "error_description", "errorSummary"), sent);
+  error_kind const kind = detail::classify(response.status, sent_code);
   bool const may_say_when = kind == error_kind::rate_limited || kind == error_kind::unavailable;
   std::chrono::seconds const wait = may_say_when ? read_retry_after(response) : std::chrono::seconds::zero();
 
@@ -1399,7 +1428,7 @@ inline token read_token_response(http_response const& response, credentials cons
   }
   std::string const* const type = body.find_string("token_type");
   if (!type || !detail::same_text(*type, "Bearer")) {
-    throw detail::malformed("has a token_type other than bearer");
+    throw detail::malformed("names no token_type bearer");
   }
   std::string const* const scope = body.find_string("scope");
   bool const names_scope = scope && detail::is_scope(*scope) && !detail::repeats_a_secret(*scope, asked);
@@ -1425,6 +1454,7 @@ using token_source = std::function<token()>;
 inline token_source make_token_source(environment const& where, credentials who, transport send,
                                       basic_encoding encoding = basic_encoding::plain,
                                       clock_function now = boot_clock::now) {
+  detail::require(send != nullptr, "transport", "is empty: give a function");
   http_request request = make_token_request(where, who, encoding);
   return [request, who, send, now] {
     boot_clock::time_point const sent_at = now();
@@ -1468,7 +1498,12 @@ template <typename T>
 class per_process {
  public:
   per_process() : current_(new entry) {}
-  ~per_process() { delete current_.load(); }
+  ~per_process() {
+    entry* const last = current_.load();
+    if (last->forks == count_forks()) {
+      delete last;
+    }
+  }
   per_process(per_process const&) = delete;
   per_process& operator=(per_process const&) = delete;
 
@@ -1601,14 +1636,29 @@ inline std::string quoted(std::string const& text) {
 /// A whole number from 0 to 2^53; -1 when there is none.
 inline std::int64_t number_of(json_object const& object, char const* name) {
   json_member const* const member = object.find(name);
-  bool const is_whole =
-      member && member->is == json_member::type::number && member->number >= 0 && member->number <= 9007199254740992.0;
+  bool const is_whole = member && member->is == json_member::type::number && member->number >= 0 &&
+                        member->number <= 9007199254740992.0 && std::floor(member->number) == member->number;
   return is_whole ? static_cast<std::int64_t>(member->number) : -1;
 }
 
 inline std::string text_of(json_object const& object, char const* name) {
   std::string const* const text = object.find_string(name);
   return text ? *text : std::string();
+}
+
+/// 53 bits of the first `length` bytes, against damage, not against forgers: a flipped bit of a token is a token too.
+inline std::int64_t sum_of(std::string const& text, std::size_t length) {
+  std::uint64_t sum = length;
+  for (std::size_t i = 0; i < length; ++i) {
+    sum = mix(sum ^ static_cast<unsigned char>(text[i]));
+  }
+  return static_cast<std::int64_t>(sum >> 11U);
+}
+
+/// Whether `text`, which is `object`, ends with the sum of all that stands before it.
+inline bool is_undamaged(std::string const& text, json_object const& object) {
+  std::size_t const end = text.rfind(",\"sum\":");
+  return end != std::string::npos && number_of(object, "sum") == sum_of(text, end);
 }
 
 }  // namespace detail
@@ -1646,6 +1696,7 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
     add("oauth_error", detail::quoted(record.failure->oauth_error()));
     add("message", detail::quoted(record.failure->what()));
   }
+  add("sum", std::to_string(detail::sum_of(text, text.size())));
   text += "}\n";
   return secret(std::move(text));
 }
@@ -1659,16 +1710,17 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
   std::int64_t const written = detail::number_of(object, "written_ms");
   std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");
   bool const is_ours =
-      salt && detail::number_of(object, "version") == detail::record_version && written >= 0 &&
+      salt && detail::is_undamaged(text, object) && detail::number_of(object, "version") == detail::record_version &&
+      written >= 0 &&
       detail::number_of(object, "check") == whose.check(static_cast<std::uint64_t>(detail::number_of(object, "salt")));
   bool const same_clock = detail::text_of(object, "clock") == clock.id;
-  if (!is_ours || (same_clock && written > clock.shows_ms + 1000)) {
+  std::int64_t const since = same_clock ? clock.shows_ms - written : clock.unix_ms - written_unix;
+  if (!is_ours || since < -1000) {
     return token_record();
   }
 
   token_record record;
-  std::int64_t const age =
-      same_clock ? clock.shows_ms - written : (std::max)(std::int64_t{0}, clock.unix_ms - written_unix);
+  std::int64_t const age = (std::max)(since, std::int64_t{0});
   auto time_of = [&](char const* name) {
     return clock.now + milliseconds(detail::number_of(object, name) - written - age);
   };
@@ -1684,7 +1736,8 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
   for (error_kind kind : {error_kind::rejected, error_kind::rate_limited, error_kind::unavailable, error_kind::network,
                           error_kind::tls, error_kind::timed_out, error_kind::malformed}) {
     if (detail::text_of(object, "kind") == to_string(kind) && wait >= 0 && wait <= 2 * 86400 * 1000) {
-      record.failures = static_cast<int>((std::min)(detail::number_of(object, "failures"), std::int64_t{1000}));
+      std::int64_t const failures = detail::number_of(object, "failures");
+      record.failures = static_cast<int>((std::max)(std::int64_t{1}, (std::min)(failures, std::int64_t{1000})));
       record.failure = std::make_shared<error const>(kind, detail::text_of(object, "message"),
                                                      static_cast<int>(detail::number_of(object, "http_status") % 1000),
                                                      detail::text_of(object, "oauth_error"));
@@ -1841,7 +1894,7 @@ inline int open_locked(std::string const& path) {
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
   if (file >= 0 && fcntl(file, F_SETLK, &whole) != 0) {
-    int const why = errno;
+    int const why = errno == EACCES ? EAGAIN : errno;  // unlike EACCES of open(), which nobody's end will change
     close(file);
     errno = why;
     return -1;
@@ -1849,7 +1902,7 @@ inline int open_locked(std::string const& path) {
   return file;
 }
 inline bool is_held_by_another(int error_number) {
-  return error_number == EACCES || error_number == EAGAIN;
+  return error_number == EAGAIN;
 }
 inline bool is_private_file(int file) {
   struct stat found;
@@ -1904,6 +1957,9 @@ class private_directory {
 
   /// Made if it is not there, with the folders above it.
   explicit private_directory(std::string path) : path_(std::move(path)) {
+    while (path_.size() > 1 && (path_.back() == '/' || path_.back() == '\\')) {
+      path_.pop_back();  // else a symbolic link would be followed, and one folder have two locks
+    }
     for (std::size_t end = path_.find_first_of("/\\", 1); end != std::string::npos;
          end = path_.find_first_of("/\\", end + 1)) {
       make_directory(path_.substr(0, end));
@@ -1970,7 +2026,7 @@ class private_directory {
   }
 
  private:
-  std::string const path_;
+  std::string path_;
 };
 
 }  // namespace detail
@@ -2130,7 +2186,7 @@ class renewal {
     auto const give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     for (;;) {
       std::unique_ptr<token_store::lock> const lock = store_->try_lock();
-      token_record const record = store_->load();
+      token_record const record = load();
       boot_clock::time_point const now = now_();
       bool const is_usable = now < record.granted.expires_at() && record.granted.value() != refused.value();
       if (is_usable && now < record.granted.renew_at()) {
@@ -2149,6 +2205,19 @@ class renewal {
   }
 
  private:
+  /// What the store holds, but never less than our own last failure: a store that could not keep it (a full disk, a lost
+  /// connection) must not let us ask all the time. A token granted since then ends that.
+  token_record load() const {
+    token_record const kept = store_->load();
+    token_record mine = last_failed_.load();
+    bool const is_renewed = !kept.granted.empty() && kept.granted.value() != mine.granted.value();
+    if (!mine.failure || is_renewed || kept.next_try_at >= mine.next_try_at) {
+      return kept;
+    }
+    mine.granted = kept.granted;
+    return mine;
+  }
+
   static renewal_outcome outcome(token const& granted, std::exception_ptr failure,
                                  boot_clock::time_point look_again_at) {
     renewal_outcome result;
@@ -2168,6 +2237,7 @@ class renewal {
     try {
       token_record record;
       record.granted = ask_();
+      last_failed_.save(token_record());
       store_->save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
     } catch (error const& failure) {
@@ -2191,12 +2261,16 @@ class renewal {
     record.failures = is_same_sort ? before.failures + 1 : 1;
     record.next_try_at = now + detail::pause_after(failure, record.failures, detail::chance_at(now));
     store_->save(record);
+    token_record mine = record;
+    mine.granted = before.granted;
+    last_failed_.save(mine);
     return not_yet(record, fallback, now);
   }
 
   token_source ask_;
   std::shared_ptr<token_store> store_;
   clock_function now_;
+  memory_store mutable last_failed_;
 };
 
 }  // namespace cibmtr_auth
@@ -2315,10 +2389,10 @@ class thread_tokens {
 
 #endif  // CIBMTR_AUTH_THREAD_TOKENS_HPP
 
-// Ask rarely: thread-safe, expiry-aware, around any source.
+// What a cache tells of itself.
 
-#ifndef CIBMTR_AUTH_TOKEN_CACHE_HPP
-#define CIBMTR_AUTH_TOKEN_CACHE_HPP
+#ifndef CIBMTR_AUTH_TOKEN_CACHE_STATUS_HPP
+#define CIBMTR_AUTH_TOKEN_CACHE_STATUS_HPP
 
 namespace cibmtr_auth {
 
@@ -2339,6 +2413,208 @@ struct token_cache_status {
 /// Told after each renewal, by the thread that made it. Must not throw.
 using token_observer = std::function<void(token_cache_status const&)>;
 
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_TOKEN_CACHE_STATUS_HPP
+
+// The state machine behind every copy of a token_cache.
+
+#ifndef CIBMTR_AUTH_SHARED_CACHE_HPP
+#define CIBMTR_AUTH_SHARED_CACHE_HPP
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// What it promises is written at `token_cache`.
+class shared_cache {
+ public:
+  shared_cache(token_source source, clock_function now, std::shared_ptr<token_store> store, token_observer observer)
+      : now_(std::move(now)),
+        first_(std::make_shared<renewal>(std::move(source), std::move(store), now_)),
+        observer_(std::move(observer)) {}
+
+  token get(std::chrono::milliseconds patience) {
+    state& mine = state_.get();
+    thread_token* const copy = mine.copies.here();
+    boot_clock::time_point const now = now_();
+    if (copy && copy->edition == mine.edition.load(std::memory_order_acquire) && now < copy->renew_at) {
+      copy->count_hit();
+      return copy->held;
+    }
+    std::unique_lock<std::mutex> lock(mine.mutex);
+    bool const is_alive = now < mine.held.expires_at();
+    ++mine.status.gets;
+    if (is_alive && (now < mine.renew_at || mine.under_way)) {
+      ++mine.status.hits;
+      if (copy) {
+        copy->held = mine.held.detached();
+        copy->renew_at = mine.renew_at;
+        copy->edition = mine.edition;
+      }
+      return mine.held;
+    }
+    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive);
+  }
+
+  bool invalidate(token const& dead) {
+    state& mine = state_.get();
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    boot_clock::time_point const now = now_();
+    if (mine.held.empty() || mine.held.value() != dead.value() || now < mine.may_drop_at) {
+      return false;
+    }
+    mine.refused = mine.held;
+    mine.held = token();
+    mine.edition = thread_tokens::next_number();
+    mine.may_drop_at = now + std::chrono::seconds(30);
+    return true;
+  }
+
+  void reset(token_source source, std::shared_ptr<token_store> store) {
+    state& mine = state_.get();
+    auto renews_with = std::make_shared<renewal>(std::move(source), std::move(store), now_);
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    mine.renews_with = std::move(renews_with);
+    mine.held = token();
+    mine.edition = thread_tokens::next_number();
+    mine.refused = token();
+    mine.may_drop_at = boot_clock::time_point();
+    mine.under_way.reset();
+  }
+
+  token_cache_status status() {
+    state& mine = state_.get();
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    token_cache_status result = mine.status;
+    result.gets += mine.copies.hits();
+    result.hits += mine.copies.hits();
+    result.obtained_at = mine.held.obtained_at();
+    result.renews_at = mine.held.empty() ? boot_clock::time_point() : mine.renew_at;
+    result.expires_at = mine.held.expires_at();
+    result.last_error = text_of(mine.last_failure);
+    return result;
+  }
+
+ private:
+  struct request {
+    bool is_done = false;
+    token granted;
+    std::exception_ptr failure;
+  };
+
+  struct state {
+    std::mutex mutex;
+    std::condition_variable done;
+    token held;
+    token refused;
+    boot_clock::time_point renew_at;
+    boot_clock::time_point may_drop_at;
+    std::shared_ptr<request const> under_way;
+    std::shared_ptr<renewal const> renews_with;  ///< null in a new process, which then takes the first
+    std::exception_ptr last_failure;
+    token_cache_status status;
+    thread_tokens copies;
+    std::atomic<unsigned long long> edition{thread_tokens::next_number()};  ///< of `held` and `renew_at`
+  };
+
+  static token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
+    ++mine.status.joins;
+    std::shared_ptr<request const> const awaited = mine.under_way;
+    if (!mine.done.wait_for(lock, patience, [&awaited] { return awaited->is_done; })) {
+      throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
+    }
+    return granted_or_throw(*awaited);
+  }
+
+  /// No lock is held while the source is on the network.
+  token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive) {
+    if (!mine.renews_with) {
+      mine.renews_with = first_;
+    }
+    auto const renews_with = mine.renews_with;
+    auto const current = std::make_shared<request>();
+    token const refused = mine.refused;
+    mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
+    mine.under_way = current;
+    lock.unlock();
+    renewal_outcome const outcome = run(*renews_with, refused);
+    lock.lock();
+    current->granted = outcome.granted;
+    current->failure = outcome.granted.empty() ? outcome.failure : nullptr;
+    current->is_done = true;
+    mine.status.requests += outcome.was_asked ? 1 : 0;
+    mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
+    mine.last_failure = outcome.failure;
+    if (mine.renews_with == renews_with) {  // else it was reset meanwhile, and this is nobody's token
+      take(mine, outcome);
+    }
+    mine.done.notify_all();
+    lock.unlock();
+    if (observer_) {
+      observer_(status());
+    }
+    return granted_or_throw(*current);
+  }
+
+  /// Whatever happens, the callers that wait must hear of it.
+  static renewal_outcome run(renewal const& renews_with, token const& refused) {
+    try {
+      return renews_with.run(refused);
+    } catch (...) {
+      renewal_outcome failed;
+      failed.failure = std::current_exception();
+      return failed;
+    }
+  }
+
+  void take(state& mine, renewal_outcome const& outcome) const {
+    if (!outcome.granted.empty()) {
+      mine.held = outcome.granted;
+      mine.refused = token();
+    }
+    mine.renew_at = (std::max)(outcome.look_again_at, now_() + std::chrono::milliseconds(1));
+    mine.edition = thread_tokens::next_number();
+    mine.under_way.reset();
+  }
+
+  static std::string text_of(std::exception_ptr const& failure) {
+    try {
+      if (failure) {
+        std::rethrow_exception(failure);
+      }
+    } catch (std::exception const& thrown) {
+      return thrown.what();
+    } catch (...) {
+      return "the transport failed in a way of its own";
+    }
+    return std::string();
+  }
+
+  static token granted_or_throw(request const& answer) {
+    if (answer.failure) {
+      std::rethrow_exception(answer.failure);
+    }
+    return answer.granted;
+  }
+
+  clock_function const now_;
+  std::shared_ptr<renewal const> const first_;
+  token_observer const observer_;
+  per_process<state> state_;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_SHARED_CACHE_HPP
+
+// Ask rarely: thread-safe, expiry-aware, around any source.
+
+#ifndef CIBMTR_AUTH_TOKEN_CACHE_HPP
+#define CIBMTR_AUTH_TOKEN_CACHE_HPP
+
+namespace cibmtr_auth {
+
 /// Keeps one token and asks the source for the next one before it ends. A handle: copies share one cache, and every
 /// member function may be called from any thread. A forked child starts with an empty cache.
 class token_cache {
@@ -2346,7 +2622,8 @@ class token_cache {
   explicit token_cache(token_source source, clock_function now = boot_clock::now,
                        std::shared_ptr<token_store> store = std::make_shared<memory_store>(),
                        token_observer observer = nullptr)
-      : shared_(std::make_shared<shared>(std::move(source), std::move(now), std::move(store), std::move(observer))) {}
+      : shared_(std::make_shared<detail::shared_cache>(std::move(source), std::move(now), std::move(store),
+                                                       std::move(observer))) {}
 
   /// A living token. However many threads call, one of them asks, when there is none or when it is time to renew
   /// (`token::renew_at`). The others take the old token at once while it lives; else they wait for at most `patience`
@@ -2367,186 +2644,7 @@ class token_cache {
   token_cache_status status() const { return shared_->status(); }
 
  private:
-  struct request {
-    bool is_done = false;
-    token granted;
-    std::exception_ptr failure;
-  };
-
-  struct state {
-    std::mutex mutex;
-    std::condition_variable done;
-    token held;
-    token refused;
-    boot_clock::time_point renew_at;
-    boot_clock::time_point may_drop_at;
-    std::shared_ptr<request const> under_way;
-    std::shared_ptr<renewal const> renews_with;  ///< null in a new process, which then takes the first
-    std::exception_ptr last_failure;
-    token_cache_status status;
-    detail::thread_tokens copies;
-    std::atomic<unsigned long long> edition{detail::thread_tokens::next_number()};  ///< of `held` and `renew_at`
-  };
-
-  class shared {
-   public:
-    shared(token_source source, clock_function now, std::shared_ptr<token_store> store, token_observer observer)
-        : now_(std::move(now)),
-          first_(std::make_shared<renewal>(std::move(source), std::move(store), now_)),
-          observer_(std::move(observer)) {}
-
-    token get(std::chrono::milliseconds patience) {
-      state& mine = state_.get();
-      detail::thread_token* const copy = mine.copies.here();
-      boot_clock::time_point const now = now_();
-      if (copy && copy->edition == mine.edition.load(std::memory_order_acquire) && now < copy->renew_at) {
-        copy->count_hit();
-        return copy->held;
-      }
-      std::unique_lock<std::mutex> lock(mine.mutex);
-      bool const is_alive = now < mine.held.expires_at();
-      ++mine.status.gets;
-      if (is_alive && (now < mine.renew_at || mine.under_way)) {
-        ++mine.status.hits;
-        if (copy) {
-          copy->held = mine.held.detached();
-          copy->renew_at = mine.renew_at;
-          copy->edition = mine.edition;
-        }
-        return mine.held;
-      }
-      return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive);
-    }
-
-    bool invalidate(token const& dead) {
-      state& mine = state_.get();
-      std::lock_guard<std::mutex> const lock(mine.mutex);
-      boot_clock::time_point const now = now_();
-      if (mine.held.empty() || mine.held.value() != dead.value() || now < mine.may_drop_at) {
-        return false;
-      }
-      mine.refused = mine.held;
-      mine.held = token();
-      mine.edition = detail::thread_tokens::next_number();
-      mine.may_drop_at = now + std::chrono::seconds(30);
-      return true;
-    }
-
-    void reset(token_source source, std::shared_ptr<token_store> store) {
-      state& mine = state_.get();
-      auto renews_with = std::make_shared<renewal>(std::move(source), std::move(store), now_);
-      std::lock_guard<std::mutex> const lock(mine.mutex);
-      mine.renews_with = std::move(renews_with);
-      mine.held = token();
-      mine.edition = detail::thread_tokens::next_number();
-      mine.refused = token();
-      mine.may_drop_at = boot_clock::time_point();
-      mine.under_way.reset();
-    }
-
-    token_cache_status status() {
-      state& mine = state_.get();
-      std::lock_guard<std::mutex> const lock(mine.mutex);
-      token_cache_status result = mine.status;
-      result.gets += mine.copies.hits();
-      result.hits += mine.copies.hits();
-      result.obtained_at = mine.held.obtained_at();
-      result.renews_at = mine.held.empty() ? boot_clock::time_point() : mine.renew_at;
-      result.expires_at = mine.held.expires_at();
-      result.last_error = text_of(mine.last_failure);
-      return result;
-    }
-
-   private:
-    static token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
-      ++mine.status.joins;
-      std::shared_ptr<request const> const awaited = mine.under_way;
-      if (!mine.done.wait_for(lock, patience, [&awaited] { return awaited->is_done; })) {
-        throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
-      }
-      return granted_or_throw(*awaited);
-    }
-
-    /// No lock is held while the source is on the network.
-    token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive) {
-      if (!mine.renews_with) {
-        mine.renews_with = first_;
-      }
-      auto const renews_with = mine.renews_with;
-      auto const current = std::make_shared<request>();
-      token const refused = mine.refused;
-      mine.status.last_reason = is_alive          ? "about to expire"
-                                : refused.empty() ? "no living token"
-                                                  : "refused by the API";
-      mine.under_way = current;
-      lock.unlock();
-      renewal_outcome const outcome = run(*renews_with, refused);
-      lock.lock();
-      current->granted = outcome.granted;
-      current->failure = outcome.granted.empty() ? outcome.failure : nullptr;
-      current->is_done = true;
-      mine.status.requests += outcome.was_asked ? 1 : 0;
-      mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
-      mine.last_failure = outcome.failure;
-      if (mine.renews_with == renews_with) {  // else it was reset meanwhile, and this is nobody's token
-        take(mine, outcome);
-      }
-      mine.done.notify_all();
-      lock.unlock();
-      if (observer_) {
-        observer_(status());
-      }
-      return granted_or_throw(*current);
-    }
-
-    /// Whatever happens, the callers that wait must hear of it.
-    static renewal_outcome run(renewal const& renews_with, token const& refused) {
-      try {
-        return renews_with.run(refused);
-      } catch (...) {
-        renewal_outcome failed;
-        failed.failure = std::current_exception();
-        return failed;
-      }
-    }
-
-    void take(state& mine, renewal_outcome const& outcome) const {
-      if (!outcome.granted.empty()) {
-        mine.held = outcome.granted;
-        mine.refused = token();
-      }
-      mine.renew_at = (std::max)(outcome.look_again_at, now_() + std::chrono::milliseconds(1));
-      mine.edition = detail::thread_tokens::next_number();
-      mine.under_way.reset();
-    }
-
-    static std::string text_of(std::exception_ptr const& failure) {
-      try {
-        if (failure) {
-          std::rethrow_exception(failure);
-        }
-      } catch (std::exception const& thrown) {
-        return thrown.what();
-      } catch (...) {
-        return "the transport failed in a way of its own";
-      }
-      return std::string();
-    }
-
-    static token granted_or_throw(request const& answer) {
-      if (answer.failure) {
-        std::rethrow_exception(answer.failure);
-      }
-      return answer.granted;
-    }
-
-    clock_function const now_;
-    std::shared_ptr<renewal const> const first_;
-    token_observer const observer_;
-    detail::per_process<state> state_;
-  };
-
-  std::shared_ptr<shared> shared_;
+  std::shared_ptr<detail::shared_cache> shared_;
 };
 
 }  // namespace cibmtr_auth
@@ -2876,8 +2974,8 @@ struct https_options {
   std::string ca_directory;
   /// `http://[user:password@]host:port`; `none`; or empty for what the environment says (`proxy_from_env`).
   std::string proxy;
-  /// A longer body is refused as `malformed`. Enough for tokens; raise it for API calls.
-  std::size_t max_response_size = 64 * 1024;
+  /// A longer body is refused as `malformed`. A token's answer may never be longer than 64 KiB.
+  std::size_t max_response_size = 16 * 1024 * 1024;
 };
 
 }  // namespace cibmtr_auth
@@ -2971,9 +3069,8 @@ inline void require_tunnel(url const& proxy, url const& to, watchdog& deadline, 
   httplib::Response response;
   httplib::Error problem = httplib::Error::Success;
   if (!client.send(request, response, problem)) {
-    throw error(
-        deadline.time_is_up() ? error_kind::timed_out : error_kind::network,
-        where + " does not answer (" + httplib::to_string(problem) + "): check its URL, or ask without one (none)");
+    throw error(deadline.time_is_up() ? error_kind::timed_out : error_kind::network,
+                where + " does not answer: check its URL, or ask without one (none)");
   }
   if (response.status == 401 || response.status == 407) {
     throw error(error_kind::network,
@@ -3037,8 +3134,9 @@ inline error no_answer(std::string const& host, httplib::Error problem, long ver
     return error(error_kind::tls,
                  "the TLS handshake with " + host + " failed: it must speak TLS 1.2 or newer on this port");
   }
-  return error(error_kind::network, host + " cannot be reached or broke off (" + httplib::to_string(problem) +
-                                        "): check the network, the host name and the proxy");
+  bool const was_reached = problem != httplib::Error::Connection;
+  return error(error_kind::network, host + (was_reached ? " broke off the exchange" : " cannot be reached") +
+                                        ": check the network, the host name and the proxy");
 }
 
 /// One exchange over a client that is set up.
@@ -3158,7 +3256,9 @@ static inline token_cache make_token_cache(credentials who, transport send,
 /// The same over the bundled transport.
 inline token_cache make_token_cache(environment const& where, credentials who,
                                     token_cache_options const& options = token_cache_options()) {
-  return make_token_cache(where, std::move(who), https_transport(options.https), options);
+  https_options https = options.https;
+  https.max_response_size = (std::min)(https.max_response_size, detail::longest_token_response);
+  return make_token_cache(where, std::move(who), https_transport(https), options);
 }
 
 /// Everything, for `default_environment`, over HTTPS.
@@ -3172,5 +3272,7 @@ static inline token_cache make_token_cache(credentials who,
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
+
+// clang-format on
 
 #endif  // CIBMTR_AUTH_HPP

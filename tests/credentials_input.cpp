@@ -288,7 +288,7 @@ TEST_CASE("a JSON file that is anything else is refused with its path, never wit
       {"a member twice", R"({"password":"hunter2","password":"hunter2"})", "twice"},
       {"text after the object", good + "hunter2", "after the object"},
       {"two objects", good + good, "after the object"},
-      {"a byte-order mark", "\xEF\xBB\xBF" + good, "not a JSON object"},
+      {"a byte-order mark", "\xEF\xBB\xBF" + good, "byte-order mark"},
       {"UTF-16", std::string("{\0\"\0", 4), "not a JSON object"},
       {"a list of credentials", "[" + good + "]", "not a JSON object"},
       {"a string", R"("hunter2")", "not a JSON object"},

@@ -63,6 +63,7 @@ https_options direct(std::chrono::milliseconds timeout = std::chrono::seconds(10
   https_options options;
   options.proxy = "none";
   options.timeout = timeout;
+  options.max_response_size = 64 * 1024;
   return options;
 }
 
@@ -241,6 +242,35 @@ TEST_CASE("a body over the limit is refused while it comes") {
     CHECK(refused.kind() == error_kind::malformed);
     CHECK(contains(refused.what(), "65536"));
   }
+}
+
+TEST_CASE("a token's answer is cut off at 64 KiB, whatever the options allow for API calls") {
+  raw_server const server([](connection const& peer) {
+    peer.receive_head();
+    peer.send("HTTP/1.1 200 OK\r\n\r\n");
+    while (peer.send(std::string(0x4000, 'x'))) {
+    }
+  });
+  std::string const url = server.url("http");
+  environment const here = {"raw", url.c_str(), url.c_str(), ""};
+  try {
+    make_token_cache(here, tests::some_credentials()).get();
+    FAIL("there was an answer");
+  } catch (error const& refused) {
+    CHECK(refused.kind() == error_kind::malformed);
+    CHECK(contains(refused.what(), "65536"));
+  }
+}
+
+TEST_CASE("an answer of the API may be longer than a token's") {
+  std::string const page(200000, 'x');
+  raw_server const server([&page](connection const& peer) {
+    peer.receive_head();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + page);
+  });
+  http_response const answer = https_transport()({"GET", server.url("http"), {}, ""});
+  CHECK(answer.status == 200);
+  CHECK((answer.body.reveal() == page));
 }
 
 TEST_CASE("a host that cannot be reached is a network error that names it") {

@@ -174,6 +174,18 @@ TEST_CASE("all three error shapes are read") {
   CHECK(refusal(401, management("E0000011")).oauth_error() == "E0000011");
 }
 
+TEST_CASE("a code is understood even when it happens to contain the password") {
+  credentials who = some_credentials();
+  who.password = "p";
+  try {
+    read_token_response(answer(400, oauth("unsupported_grant_type")), who, sent_at);
+    FAIL("the answer was taken for a token");
+  } catch (error const& refused) {
+    CHECK(refused.kind() == error_kind::rejected);
+    CHECK(refused.oauth_error().empty());
+  }
+}
+
 TEST_CASE("a refusal carries the time the server asked for") {
   http_response limited = answer(429, management("E0000047"));
   limited.headers = {{"Date", "Sun, 06 Nov 1994 08:49:37 GMT"},

@@ -60,6 +60,11 @@ TEST_CASE("credentials that cannot be right are refused before anything is sent"
   CHECK_FALSE(sent);
 }
 
+TEST_CASE("a transport that is no function is refused at once") {
+  CHECK_THROWS_WITH_AS(make_token_source(test_environment, some_credentials(), transport()),
+                       doctest::Contains("transport"), error);
+}
+
 TEST_CASE("what a transport throws passes through unchanged") {
   token_source const ask =
       make_token_source(test_environment, some_credentials(),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Letters compared without their case, whatever the locale.
+// Text compared and trimmed as protocols do it, whatever the locale.
 
 #ifndef CIBMTR_AUTH_ASCII_HPP
 #define CIBMTR_AUTH_ASCII_HPP
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 
 namespace cibmtr_auth {
@@ -14,6 +15,12 @@ inline std::string to_lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return text;
+}
+
+/// Without white space at either end.
+inline std::string trimmed(std::string const& text) {
+  std::size_t const first = text.find_first_not_of(" \t\r\n");
+  return first == std::string::npos ? std::string() : text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
 inline bool same_text(std::string const& a, std::string const& b) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <utility>
 
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/secret.hpp>
@@ -16,6 +17,15 @@ namespace cibmtr_auth {
 /// What CIBMTR hands out with an account. Without a username the grant is `client_credentials` (RFC 6749, section 4.4),
 /// with one the older `password` grant (section 4.3).
 struct credentials {
+  credentials() = default;
+  credentials(std::string client, secret secret_of_client, std::string scope_tokens, std::string user = std::string(),
+              secret password_of_user = secret())
+      : client_id(std::move(client)),
+        client_secret(std::move(secret_of_client)),
+        scope(std::move(scope_tokens)),
+        username(std::move(user)),
+        password(std::move(password_of_user)) {}
+
   std::string client_id;  ///< printable ASCII
   secret client_secret;   ///< printable ASCII
   std::string scope;      ///< one or more scope tokens, each separated by one space (RFC 6749, section 3.3)
@@ -81,6 +91,8 @@ inline void check(credentials const& c) {
           "is empty: fill in the Application Client ID from CIBMTR (CIBMTR_CLIENT_ID)");
   require(detail::is_printable_ascii(c.client_id), "client_id",
           "holds a control or non-ASCII character: copy it again, without line breaks");
+  require(c.client_id.front() != ' ' && c.client_id.back() != ' ', "client_id",
+          "begins or ends with a blank: copy it again");
   require(!c.client_secret.empty(), "client_secret",
           "is empty: fill in the Application Client Secret from CIBMTR (CIBMTR_CLIENT_SECRET)");
   require(detail::is_printable_ascii(c.client_secret.reveal()), "client_secret",
@@ -89,9 +101,11 @@ inline void check(credentials const& c) {
   require(detail::is_scope(c.scope), "scope",
           "is not a list of scope tokens (printable ASCII but \" and \\, one space between two of them)");
   require(!c.username.empty() || c.password.empty(), "username",
-          "is empty although there is a password: give both, or neither for the client_credentials grant");
+          "is empty although there is a password: give both (CIBMTR_USERNAME), or neither for the client_credentials "
+          "grant");
   require(c.username.empty() || !c.password.empty(), "password",
-          "is empty although there is a username: give both, or neither for the client_credentials grant");
+          "is empty although there is a username: give both (CIBMTR_PASSWORD), or neither for the client_credentials "
+          "grant");
   require(detail::is_utf8_text(c.username), "username", "holds a control character or is not UTF-8");
   require(detail::is_utf8_text(c.password.reveal()), "password", "holds a control character or is not UTF-8");
 }

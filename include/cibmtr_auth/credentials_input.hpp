@@ -35,6 +35,8 @@ inline secret read_secret_file(std::string const& path, std::string const& what)
   secret content(std::move(text));
   require(std::ferror(file.get()) == 0, what, "cannot be read");
   require(!is_too_long, what, "is longer than 64 KiB");
+  require(content.reveal().compare(0, 3, "\xEF\xBB\xBF") != 0, what,
+          "starts with a byte-order mark: save it without one");
   return content;
 }
 

@@ -58,8 +58,9 @@ inline error no_answer(std::string const& host, httplib::Error problem, long ver
     return error(error_kind::tls,
                  "the TLS handshake with " + host + " failed: it must speak TLS 1.2 or newer on this port");
   }
-  return error(error_kind::network, host + " cannot be reached or broke off (" + httplib::to_string(problem) +
-                                        "): check the network, the host name and the proxy");
+  bool const was_reached = problem != httplib::Error::Connection;
+  return error(error_kind::network, host + (was_reached ? " broke off the exchange" : " cannot be reached") +
+                                        ": check the network, the host name and the proxy");
 }
 
 /// One exchange over a client that is set up.

@@ -97,9 +97,8 @@ inline void require_tunnel(url const& proxy, url const& to, watchdog& deadline, 
   httplib::Response response;
   httplib::Error problem = httplib::Error::Success;
   if (!client.send(request, response, problem)) {
-    throw error(
-        deadline.time_is_up() ? error_kind::timed_out : error_kind::network,
-        where + " does not answer (" + httplib::to_string(problem) + "): check its URL, or ask without one (none)");
+    throw error(deadline.time_is_up() ? error_kind::timed_out : error_kind::network,
+                where + " does not answer: check its URL, or ask without one (none)");
   }
   if (response.status == 401 || response.status == 407) {
     throw error(error_kind::network,

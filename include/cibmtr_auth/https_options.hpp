@@ -20,8 +20,8 @@ struct https_options {
   std::string ca_directory;
   /// `http://[user:password@]host:port`; `none`; or empty for what the environment says (`proxy_from_env`).
   std::string proxy;
-  /// A longer body is refused as `malformed`. Enough for tokens; raise it for API calls.
-  std::size_t max_response_size = 64 * 1024;
+  /// A longer body is refused as `malformed`. A token's answer may never be longer than 64 KiB.
+  std::size_t max_response_size = 16 * 1024 * 1024;
 };
 
 }  // namespace cibmtr_auth

@@ -4,6 +4,7 @@
 #ifndef CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 #define CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include <cibmtr_auth/https.hpp>
 #include <cibmtr_auth/https_options.hpp>
 #include <cibmtr_auth/token_cache.hpp>
+#include <cibmtr_auth/token_response.hpp>
 #include <cibmtr_auth/token_source.hpp>
 #include <cibmtr_auth/token_store.hpp>
 #include <cibmtr_auth/transport.hpp>
@@ -47,7 +49,9 @@ static inline token_cache make_token_cache(credentials who, transport send,
 /// The same over the bundled transport.
 inline token_cache make_token_cache(environment const& where, credentials who,
                                     token_cache_options const& options = token_cache_options()) {
-  return make_token_cache(where, std::move(who), https_transport(options.https), options);
+  https_options https = options.https;
+  https.max_response_size = (std::min)(https.max_response_size, detail::longest_token_response);
+  return make_token_cache(where, std::move(who), https_transport(https), options);
 }
 
 /// Everything, for `default_environment`, over HTTPS.

@@ -33,7 +33,12 @@ template <typename T>
 class per_process {
  public:
   per_process() : current_(new entry) {}
-  ~per_process() { delete current_.load(); }
+  ~per_process() {
+    entry* const last = current_.load();
+    if (last->forks == count_forks()) {
+      delete last;
+    }
+  }
   per_process(per_process const&) = delete;
   per_process& operator=(per_process const&) = delete;
 

@@ -93,7 +93,7 @@ inline int open_locked(std::string const& path) {
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
   if (file >= 0 && fcntl(file, F_SETLK, &whole) != 0) {
-    int const why = errno;
+    int const why = errno == EACCES ? EAGAIN : errno;  // unlike EACCES of open(), which nobody's end will change
     close(file);
     errno = why;
     return -1;
@@ -101,7 +101,7 @@ inline int open_locked(std::string const& path) {
   return file;
 }
 inline bool is_held_by_another(int error_number) {
-  return error_number == EACCES || error_number == EAGAIN;
+  return error_number == EAGAIN;
 }
 inline bool is_private_file(int file) {
   struct stat found;
@@ -156,6 +156,9 @@ class private_directory {
 
   /// Made if it is not there, with the folders above it.
   explicit private_directory(std::string path) : path_(std::move(path)) {
+    while (path_.size() > 1 && (path_.back() == '/' || path_.back() == '\\')) {
+      path_.pop_back();  // else a symbolic link would be followed, and one folder have two locks
+    }
     for (std::size_t end = path_.find_first_of("/\\", 1); end != std::string::npos;
          end = path_.find_first_of("/\\", end + 1)) {
       make_directory(path_.substr(0, end));
@@ -222,7 +225,7 @@ class private_directory {
   }
 
  private:
-  std::string const path_;
+  std::string path_;
 };
 
 }  // namespace detail

@@ -81,13 +81,17 @@ inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
   });
 }
 
-/// The first of two members that is a string, fit for a log: printable ASCII, short, no secret; else empty.
-inline std::string server_text(json_object const& body, char const* name, char const* other_name,
-                               credentials const& sent) {
-  std::string const* text = body.find_string(name);
-  text = text ? text : body.find_string(other_name);
-  bool const is_fit = text && text->size() <= 200 && is_printable_ascii(*text) && !repeats_a_secret(*text, sent);
-  return is_fit ? *text : std::string();
+/// The first of two members that is a string.
+inline std::string first_text(json_object const& body, char const* name, char const* other_name) {
+  std::string const* const text = body.find_string(name);
+  std::string const* const found = text ? text : body.find_string(other_name);
+  return found ? *found : std::string();
+}
+
+/// As it is when it is fit for a log (printable ASCII, short, no secret), else empty.
+inline std::string loggable(std::string const& text, credentials const& sent) {
+  bool const is_fit = text.size() <= 200 && is_printable_ascii(text) && !repeats_a_secret(text, sent);
+  return is_fit ? text : std::string();
 }
 
 }  // namespace detail
@@ -95,9 +99,10 @@ inline std::string server_text(json_object const& body, char const* name, char c
 /// The error that an answer without a token stands for. `body` is empty when the answer's was not a JSON object.
 /// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`.
 inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent) {
-  std::string const code = detail::server_text(body, "error", "errorCode", sent);
-  std::string const description = detail::server_text(body, "error_description", "errorSummary", sent);
-  error_kind const kind = detail::classify(response.status, code);
+  std::string const sent_code = detail::first_text(body, "error", "errorCode");
+  std::string const code = detail::loggable(sent_code, sent);
+  std::string const description = detail::loggable(detail::first_text(body, "error_description", "errorSummary"), sent);
+  error_kind const kind = detail::classify(response.status, sent_code);
   bool const may_say_when = kind == error_kind::rate_limited || kind == error_kind::unavailable;
   std::chrono::seconds const wait = may_say_when ? read_retry_after(response) : std::chrono::seconds::zero();
 

@@ -88,7 +88,7 @@ class renewal {
     auto const give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     for (;;) {
       std::unique_ptr<token_store::lock> const lock = store_->try_lock();
-      token_record const record = store_->load();
+      token_record const record = load();
       boot_clock::time_point const now = now_();
       bool const is_usable = now < record.granted.expires_at() && record.granted.value() != refused.value();
       if (is_usable && now < record.granted.renew_at()) {
@@ -107,6 +107,19 @@ class renewal {
   }
 
  private:
+  /// What the store holds, but never less than our own last failure: a store that could not keep it (a full disk, a lost
+  /// connection) must not let us ask all the time. A token granted since then ends that.
+  token_record load() const {
+    token_record const kept = store_->load();
+    token_record mine = last_failed_.load();
+    bool const is_renewed = !kept.granted.empty() && kept.granted.value() != mine.granted.value();
+    if (!mine.failure || is_renewed || kept.next_try_at >= mine.next_try_at) {
+      return kept;
+    }
+    mine.granted = kept.granted;
+    return mine;
+  }
+
   static renewal_outcome outcome(token const& granted, std::exception_ptr failure,
                                  boot_clock::time_point look_again_at) {
     renewal_outcome result;
@@ -126,6 +139,7 @@ class renewal {
     try {
       token_record record;
       record.granted = ask_();
+      last_failed_.save(token_record());
       store_->save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
     } catch (error const& failure) {
@@ -149,12 +163,16 @@ class renewal {
     record.failures = is_same_sort ? before.failures + 1 : 1;
     record.next_try_at = now + detail::pause_after(failure, record.failures, detail::chance_at(now));
     store_->save(record);
+    token_record mine = record;
+    mine.granted = before.granted;
+    last_failed_.save(mine);
     return not_yet(record, fallback, now);
   }
 
   token_source ask_;
   std::shared_ptr<token_store> store_;
   clock_function now_;
+  memory_store mutable last_failed_;
 };
 
 }  // namespace cibmtr_auth

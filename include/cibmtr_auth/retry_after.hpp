@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <string>
 
+#include <cibmtr_auth/ascii.hpp>
 #include <cibmtr_auth/http_date.hpp>
 #include <cibmtr_auth/transport.hpp>
 
@@ -21,10 +22,8 @@ inline long long smallest_number(http_response const& response, std::string cons
   for (std::string const& value : response.header_values(name)) {
     for (std::size_t start = 0; start <= value.size();) {
       std::size_t const end = (std::min)(value.find(',', start), value.size());
-      std::string item = value.substr(start, end - start);
+      std::string const item = trimmed(value.substr(start, end - start));
       start = end + 1;
-      item.erase(0, item.find_first_not_of(" \t"));
-      item.erase(item.find_last_not_of(" \t") + 1);
       if (!item.empty() && item.size() <= 15 && item.find_first_not_of("0123456789") == std::string::npos) {
         long long const number = std::stoll(item);
         smallest = smallest < 0 ? number : (std::min)(smallest, number);

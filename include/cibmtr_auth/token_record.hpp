@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <random>
@@ -54,14 +56,29 @@ inline std::string quoted(std::string const& text) {
 /// A whole number from 0 to 2^53; -1 when there is none.
 inline std::int64_t number_of(json_object const& object, char const* name) {
   json_member const* const member = object.find(name);
-  bool const is_whole =
-      member && member->is == json_member::type::number && member->number >= 0 && member->number <= 9007199254740992.0;
+  bool const is_whole = member && member->is == json_member::type::number && member->number >= 0 &&
+                        member->number <= 9007199254740992.0 && std::floor(member->number) == member->number;
   return is_whole ? static_cast<std::int64_t>(member->number) : -1;
 }
 
 inline std::string text_of(json_object const& object, char const* name) {
   std::string const* const text = object.find_string(name);
   return text ? *text : std::string();
+}
+
+/// 53 bits of the first `length` bytes, against damage, not against forgers: a flipped bit of a token is a token too.
+inline std::int64_t sum_of(std::string const& text, std::size_t length) {
+  std::uint64_t sum = length;
+  for (std::size_t i = 0; i < length; ++i) {
+    sum = mix(sum ^ static_cast<unsigned char>(text[i]));
+  }
+  return static_cast<std::int64_t>(sum >> 11U);
+}
+
+/// Whether `text`, which is `object`, ends with the sum of all that stands before it.
+inline bool is_undamaged(std::string const& text, json_object const& object) {
+  std::size_t const end = text.rfind(",\"sum\":");
+  return end != std::string::npos && number_of(object, "sum") == sum_of(text, end);
 }
 
 }  // namespace detail
@@ -99,6 +116,7 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
     add("oauth_error", detail::quoted(record.failure->oauth_error()));
     add("message", detail::quoted(record.failure->what()));
   }
+  add("sum", std::to_string(detail::sum_of(text, text.size())));
   text += "}\n";
   return secret(std::move(text));
 }
@@ -112,16 +130,17 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
   std::int64_t const written = detail::number_of(object, "written_ms");
   std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");
   bool const is_ours =
-      salt && detail::number_of(object, "version") == detail::record_version && written >= 0 &&
+      salt && detail::is_undamaged(text, object) && detail::number_of(object, "version") == detail::record_version &&
+      written >= 0 &&
       detail::number_of(object, "check") == whose.check(static_cast<std::uint64_t>(detail::number_of(object, "salt")));
   bool const same_clock = detail::text_of(object, "clock") == clock.id;
-  if (!is_ours || (same_clock && written > clock.shows_ms + 1000)) {
+  std::int64_t const since = same_clock ? clock.shows_ms - written : clock.unix_ms - written_unix;
+  if (!is_ours || since < -1000) {
     return token_record();
   }
 
   token_record record;
-  std::int64_t const age =
-      same_clock ? clock.shows_ms - written : (std::max)(std::int64_t{0}, clock.unix_ms - written_unix);
+  std::int64_t const age = (std::max)(since, std::int64_t{0});
   auto time_of = [&](char const* name) {
     return clock.now + milliseconds(detail::number_of(object, name) - written - age);
   };
@@ -137,7 +156,8 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
   for (error_kind kind : {error_kind::rejected, error_kind::rate_limited, error_kind::unavailable, error_kind::network,
                           error_kind::tls, error_kind::timed_out, error_kind::malformed}) {
     if (detail::text_of(object, "kind") == to_string(kind) && wait >= 0 && wait <= 2 * 86400 * 1000) {
-      record.failures = static_cast<int>((std::min)(detail::number_of(object, "failures"), std::int64_t{1000}));
+      std::int64_t const failures = detail::number_of(object, "failures");
+      record.failures = static_cast<int>((std::max)(std::int64_t{1}, (std::min)(failures, std::int64_t{1000})));
       record.failure = std::make_shared<error const>(kind, detail::text_of(object, "message"),
                                                      static_cast<int>(detail::number_of(object, "http_status") % 1000),
                                                      detail::text_of(object, "oauth_error"));

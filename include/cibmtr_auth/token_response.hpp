@@ -74,7 +74,7 @@ inline token read_token_response(http_response const& response, credentials cons
   }
   std::string const* const type = body.find_string("token_type");
   if (!type || !detail::same_text(*type, "Bearer")) {
-    throw detail::malformed("has a token_type other than bearer");
+    throw detail::malformed("names no token_type bearer");
   }
   std::string const* const scope = body.find_string("scope");
   bool const names_scope = scope && detail::is_scope(*scope) && !detail::repeats_a_secret(*scope, asked);

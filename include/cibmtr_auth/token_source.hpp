@@ -26,6 +26,7 @@ using token_source = std::function<token()>;
 inline token_source make_token_source(environment const& where, credentials who, transport send,
                                       basic_encoding encoding = basic_encoding::plain,
                                       clock_function now = boot_clock::now) {
+  detail::require(send != nullptr, "transport", "is empty: give a function");
   http_request request = make_token_request(where, who, encoding);
   return [request, who, send, now] {
     boot_clock::time_point const sent_at = now();

@@ -28,12 +28,13 @@ struct http_response {
   std::vector<std::pair<std::string, std::string>> headers;
   secret body;
 
-  /// The values of every field of that name, in any case (RFC 9110, section 5.1), in order.
+  /// The values of every field of that name, in any case (RFC 9110, section 5.1), in order, without white
+  /// space around them.
   std::vector<std::string> header_values(std::string const& name) const {
     std::vector<std::string> values;
     for (auto const& field : headers) {
       if (detail::same_text(field.first, name)) {
-        values.push_back(field.second);
+        values.push_back(detail::trimmed(field.second));
       }
     }
     return values;

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// A folder that goes with the test, and children that are not waited for in vain.
+
+#ifndef CIBMTR_AUTH_TESTS_FOLDER_HPP
+#define CIBMTR_AUTH_TESTS_FOLDER_HPP
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace tests {
+
+/// New, empty, mode 0700; removed with all that is in it.
+class folder {
+ public:
+  folder() {
+    char name[] = "/tmp/cibmtr_auth-XXXXXX";
+    char const* const made = mkdtemp(name);
+    path_ = made ? made : "";
+  }
+  folder(folder const&) = delete;
+  folder& operator=(folder const&) = delete;
+  ~folder() {
+    nftw(path_.c_str(), [](char const* path, struct stat const*, int, FTW*) { return remove(path); }, 16,
+         FTW_DEPTH | FTW_PHYS);
+  }
+
+  std::string const& path() const { return path_; }
+  std::string operator/(std::string const& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+inline std::string text_of(std::string const& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+inline void write_text(std::string const& path, std::string const& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+/// Forks a child that exits with what `work` returns, and is killed when it takes longer than 20 seconds. Nothing that
+/// the test program does at its end is done by the child.
+template <typename Work>
+pid_t start_child(Work work) {
+  pid_t const child = fork();
+  if (child == 0) {
+    alarm(20);
+    int status = 99;
+    try {
+      status = work();
+    } catch (...) {
+    }
+    _exit(status);
+  }
+  return child;
+}
+
+/// A child's exit status; 128 and the signal when it was killed.
+inline int status_of(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+template <typename Work>
+int in_child(Work work) {
+  return status_of(start_child(work));
+}
+
+}  // namespace tests
+
+#endif  // CIBMTR_AUTH_TESTS_FOLDER_HPP
