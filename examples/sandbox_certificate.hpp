@@ -96,7 +96,9 @@ class certificate {
     detail::extend(leaf, authority, NID_ext_key_usage, "serverAuth");
     detail::extend(leaf, authority, NID_subject_key_identifier, "hash");
     detail::extend(leaf, authority, NID_authority_key_identifier, "keyid:always");
-    detail::extend(leaf, authority, NID_subject_alt_name, names.c_str());
+    if (!names.empty()) {
+      detail::extend(leaf, authority, NID_subject_alt_name, names.c_str());
+    }
     detail::sign(leaf, authority, authority_key.get());
   }
 

@@ -140,7 +140,8 @@ TEST_CASE("names of 100,000 clients are all different") {
 }
 
 TEST_CASE("names and checks stay what they are, so that a record survives an upgrade of the library") {
-  environment const where = {"", "https://okta.example/oauth2/a/v1/token", "https://okta.example/oauth2/b/v1/token", ""};
+  environment const where = {"", "https://okta.example/oauth2/a/v1/token", "https://okta.example/oauth2/b/v1/token",
+                             ""};
   fingerprint const with_password(where, {"client", "secret", "scope", "user", "pass\xC3\xA9"});
   CHECK(with_password.name() == "6186ac17151b878f");
   CHECK(with_password.check(1) == 1847);

@@ -139,12 +139,15 @@ TEST_CASE("a trusted certificate for another host is refused") {
 }
 
 TEST_CASE("a certificate names its host by subjectAltName, never by common name") {
-  sandbox::options with_other_name;
-  with_other_name.names = "DNS:other.example";  // the common name is localhost
-  sandbox::server const server(with_other_name);
-  ca_file const ca(server);
-  CHECK(failure(server.token_url(), ca.trusting()).kind() == error_kind::tls);
-  CHECK(server.token_requests() == 0);
+  for (char const* names : {"DNS:other.example", ""}) {  // the common name is localhost
+    CAPTURE(names);
+    sandbox::options chosen;
+    chosen.names = names;
+    sandbox::server const server(chosen);
+    ca_file const ca(server);
+    CHECK(failure(server.token_url(), ca.trusting()).kind() == error_kind::tls);
+    CHECK(server.token_requests() == 0);
+  }
 }
 
 TEST_CASE("a named CA file is trusted instead of the system's CAs, and must be one") {
@@ -160,7 +163,24 @@ TEST_CASE("a named CA file is trusted instead of the system's CAs, and must be o
   CHECK(contains(refused.what(), "/nonexistent/ca.pem"));
 }
 
+TEST_CASE("with a CA file named, the system's CAs are not trusted") {
+  sandbox::server const known_to_the_system;
+  ca_file const system(known_to_the_system);
+  setenv("SSL_CERT_FILE", system.trusting().ca_file.c_str(), 1);
+  CHECK(https_transport(direct())({"GET", known_to_the_system.api_url(), {}, ""}).status == 401);
+  sandbox::server const other;
+  ca_file const ca(other);
+  CHECK(failure(known_to_the_system.api_url(), ca.trusting()).kind() == error_kind::tls);
+  unsetenv("SSL_CERT_FILE");
+}
+
 TEST_CASE("TLS 1.2 is the oldest that is spoken") {
+  // Debian's OpenSSL speaks nothing older by itself, so ask the context too.
+  httplib::SSLClient client("localhost");
+  detail::certificate_check check = {client, X509_V_OK};
+  detail::require_trust(client, check, https_options(), "localhost");
+  CHECK(SSL_CTX_get_min_proto_version(client.ssl_context()) == TLS1_2_VERSION);
+
   sandbox::options old;
   old.newest_tls = TLS1_1_VERSION;
   sandbox::server const server(old);

@@ -490,11 +490,11 @@ TEST_CASE("the default folder is cibmtr_auth in XDG_CACHE_HOME, else in ~/.cache
     char const* home;
     char const* folder;
   };
-  for (row const& r : {row{"/xdg", "/home/me", "/xdg/cibmtr_auth"}, row{"/xdg", nullptr, "/xdg/cibmtr_auth"},
-                       row{nullptr, "/home/me", "/home/me/.cache/cibmtr_auth"},
-                       row{"", "/home/me", "/home/me/.cache/cibmtr_auth"},
-                       row{"not/absolute", "/home/me", "/home/me/.cache/cibmtr_auth"}, row{nullptr, nullptr, ""},
-                       row{"", "", ""}, row{"not/absolute", nullptr, ""}}) {
+  for (row const& r :
+       {row{"/xdg", "/home/me", "/xdg/cibmtr_auth"}, row{"/xdg", nullptr, "/xdg/cibmtr_auth"},
+        row{nullptr, "/home/me", "/home/me/.cache/cibmtr_auth"}, row{"", "/home/me", "/home/me/.cache/cibmtr_auth"},
+        row{"not/absolute", "/home/me", "/home/me/.cache/cibmtr_auth"}, row{nullptr, nullptr, ""}, row{"", "", ""},
+        row{"not/absolute", nullptr, ""}}) {
     variable const xdg("XDG_CACHE_HOME", r.xdg);
     variable const home("HOME", r.home);
     CHECK(default_cache_directory() == r.folder);

@@ -289,13 +289,13 @@ TEST_CASE("members with values that nobody would write bring no crash and no end
   record.granted = granted().granted;
   std::string const text = written(record);
   shared_clock const after_restart = {"boot-2", 40000, boot_clock::time_point(seconds(40)), unix_ms};
-  for (std::string const member : {"version", "salt", "check", "clock", "written_ms", "written_unix_ms", "obtained_ms",
-                             "expires_ms", "scope", "access_token", "failures", "next_try_ms", "kind", "http_status",
-                             "oauth_error", "message"}) {
+  for (std::string const member :
+       {"version", "salt", "check", "clock", "written_ms", "written_unix_ms", "obtained_ms", "expires_ms", "scope",
+        "access_token", "failures", "next_try_ms", "kind", "http_status", "oauth_error", "message"}) {
     CAPTURE(member);
-    for (std::string const odd : {"-1", "-9007199254740993", "0", "0.5", "1", "2147483648", "9007199254740992",
-                            "9223372036854775808", "1e300", "-1e300", "1e400", "null", "true", "[1]", "{}", "\"\"",
-                            "\"text\"", "\"-1\""}) {
+    for (std::string const odd :
+         {"-1", "-9007199254740993", "0", "0.5", "1", "2147483648", "9007199254740992", "9223372036854775808", "1e300",
+          "-1e300", "1e400", "null", "true", "[1]", "{}", "\"\"", "\"text\"", "\"-1\""}) {
       CAPTURE(odd);
       for (shared_clock const& reader : {machine(), after_restart}) {
         token_record const found = read(with(text, member, odd), reader);
@@ -312,8 +312,8 @@ TEST_CASE("members with values that nobody would write bring no crash and no end
 }
 
 TEST_CASE("a value that no bearer token has is not taken") {
-  for (std::string const odd : {"\"\"", "\"a b\"", "\"a\\r\\nX-Injected: 1\"", "\"=\"", "\"a=b\"", "\"\\u0000\"", "\"\xC3\xA9\"",
-                          "\"a,b\"", "1", "null", "[\"a\"]"}) {
+  for (std::string const odd : {"\"\"", "\"a b\"", "\"a\\r\\nX-Injected: 1\"", "\"=\"", "\"a=b\"", "\"\\u0000\"",
+                                "\"\xC3\xA9\"", "\"a,b\"", "1", "null", "[\"a\"]"}) {
     CAPTURE(odd);
     CHECK(is_empty(read(with(written(granted()), "access_token", odd))));
   }
@@ -334,17 +334,17 @@ TEST_CASE("a record holds no secret but the token, even when the server says our
     }
     return written(record);
   };
-  std::string const echo = picojson::value(basic + " " + sent.body.reveal() + " " + who.password.reveal() + " " +
-                                           who.client_secret.reveal())
-                               .serialize();
+  std::string const echo =
+      picojson::value(basic + " " + sent.body.reveal() + " " + who.password.reveal() + " " + who.client_secret.reveal())
+          .serialize();
   for (std::string const& text :
        {text_after(tests::answer(200, "{\"access_token\":\"a.b.c\",\"token_type\":\"Bearer\",\"expires_in\":1800}")),
         text_after(tests::answer(401, "{\"error\":\"invalid_client\",\"error_description\":" + echo + "}")),
         text_after(tests::answer(401, "{\"errorCode\":\"E0000004\",\"errorSummary\":" + echo + "}")),
         text_after(tests::answer(500, echo))}) {
     CHECK_FALSE(is_empty(read(text)));
-    for (std::string const& hidden : {who.client_secret.reveal(), who.password.reveal(), basic, basic.substr(6),
-                                      sent.body.reveal()}) {
+    for (std::string const& hidden :
+         {who.client_secret.reveal(), who.password.reveal(), basic, basic.substr(6), sent.body.reveal()}) {
       CHECK((hidden.size() > 8));
       CHECK((text.find(hidden) == std::string::npos));
     }

@@ -29,8 +29,9 @@ class folder {
   folder(folder const&) = delete;
   folder& operator=(folder const&) = delete;
   ~folder() {
-    nftw(path_.c_str(), [](char const* path, struct stat const*, int, FTW*) { return remove(path); }, 16,
-         FTW_DEPTH | FTW_PHYS);
+    nftw(
+        path_.c_str(), [](char const* path, struct stat const*, int, FTW*) { return remove(path); }, 16,
+        FTW_DEPTH | FTW_PHYS);
   }
 
   std::string const& path() const { return path_; }
@@ -54,6 +55,7 @@ inline void write_text(std::string const& path, std::string const& text) {
 /// the test program does at its end is done by the child.
 template <typename Work>
 pid_t start_child(Work work) {
+  fflush(nullptr);  // else the child's copy of what is not yet written may be written too
   pid_t const child = fork();
   if (child == 0) {
     alarm(20);
