@@ -38,6 +38,7 @@
 #include <cibmtr_auth/fingerprint.hpp>        // whose token a shared record holds, without saying so
 #include <cibmtr_auth/token_record.hpp>       // what renewals agree on, in memory and written down
 #include <cibmtr_auth/token_store.hpp>        // where renewals are agreed on
+#include <cibmtr_auth/file_system.hpp>        // what a private folder needs of the operating system
 #include <cibmtr_auth/private_directory.hpp>  // files and locks that only this user can read
 #include <cibmtr_auth/token_file.hpp>         // ask once per machine
 #include <cibmtr_auth/renewal.hpp>            // one renewal: who asks, and when nobody may

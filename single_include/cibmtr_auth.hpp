@@ -1811,10 +1811,10 @@ class memory_store : public token_store {
 
 #endif  // CIBMTR_AUTH_TOKEN_STORE_HPP
 
-// Small files and locks in a folder that only this user can read.
+// What a private folder needs of the operating system.
 
-#ifndef CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
-#define CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
+#ifndef CIBMTR_AUTH_FILE_SYSTEM_HPP
+#define CIBMTR_AUTH_FILE_SYSTEM_HPP
 
 #include <errno.h>
 #include <fcntl.h>
@@ -1921,6 +1921,21 @@ inline long long write_some(int file, char const* from, std::size_t most) {
   return write(file, from, most);
 }
 #endif
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_FILE_SYSTEM_HPP
+
+// Small files and locks in a folder that only this user can read.
+
+#ifndef CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
+#define CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
+
+#include <errno.h>
+
+namespace cibmtr_auth {
+namespace detail {
 
 /// The locks that this process holds: to the system a second one on the same file would look like the first.
 struct held_locks {
@@ -2124,8 +2139,10 @@ namespace cibmtr_auth {
 namespace detail {
 
 /// `2026-11-24T14:05:09Z`, that far from now.
-inline std::string utc_time_in(std::chrono::seconds wait) {
-  std::time_t const then = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() + wait);
+inline std::string utc_time_in(std::chrono::nanoseconds wait) {
+  using std::chrono::system_clock;
+  std::time_t const then =
+      system_clock::to_time_t(system_clock::now() + std::chrono::duration_cast<system_clock::duration>(wait));
   std::tm parts = {};
 #ifdef _WIN32
   gmtime_s(&parts, &then);
@@ -2158,9 +2175,10 @@ inline double chance_at(boot_clock::time_point now) {
 }
 
 inline error with_next_try(error const& failure, boot_clock::duration wait) {
-  auto const seconds = std::chrono::duration_cast<std::chrono::seconds>(wait + std::chrono::milliseconds(999));
-  return error(failure.kind(), std::string(failure.what()) + " Next try not before " + utc_time_in(seconds) + ".",
-               failure.http_status(), failure.oauth_error(), seconds);
+  auto const rounded_up = wait + std::chrono::nanoseconds(999999999);
+  return error(failure.kind(), std::string(failure.what()) + " Next try not before " + utc_time_in(rounded_up) + ".",
+               failure.http_status(), failure.oauth_error(),
+               std::chrono::duration_cast<std::chrono::seconds>(rounded_up));
 }
 
 }  // namespace detail
@@ -2209,7 +2227,7 @@ class renewal {
   /// connection) must not let us ask all the time. A token granted since then ends that.
   token_record load() const {
     token_record const kept = store_->load();
-    token_record mine = last_failed_.load();
+    token_record mine = last_failed_->load();
     bool const is_renewed = !kept.granted.empty() && kept.granted.value() != mine.granted.value();
     if (!mine.failure || is_renewed || kept.next_try_at >= mine.next_try_at) {
       return kept;
@@ -2234,20 +2252,21 @@ class renewal {
 
   renewal_outcome ask(token_record const& before, token const& fallback) const {
     renewal_outcome result;
+    bool was_sent = true;
     try {
       token_record record;
       record.granted = ask_();
-      last_failed_.save(token_record());
+      last_failed_->save(token_record());
       store_->save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
     } catch (error const& failure) {
-      bool const was_sent = failure.kind() != error_kind::configuration;
+      was_sent = failure.kind() != error_kind::configuration;
       result = was_sent ? failed(before, fallback, failure) : outcome(fallback, std::current_exception(), now_());
     } catch (...) {
       result = failed(before, fallback, error(error_kind::network, "the transport failed in a way of its own."));
       result.failure = std::current_exception();
     }
-    result.was_asked = true;
+    result.was_asked = was_sent;
     return result;
   }
 
@@ -2263,14 +2282,14 @@ class renewal {
     store_->save(record);
     token_record mine = record;
     mine.granted = before.granted;
-    last_failed_.save(mine);
+    last_failed_->save(mine);
     return not_yet(record, fallback, now);
   }
 
   token_source ask_;
   std::shared_ptr<token_store> store_;
   clock_function now_;
-  memory_store mutable last_failed_;
+  std::shared_ptr<memory_store> last_failed_ = std::make_shared<memory_store>();
 };
 
 }  // namespace cibmtr_auth

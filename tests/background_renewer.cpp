@@ -130,13 +130,28 @@ TEST_CASE("while a background renewer asks, callers get the living token at once
   CHECK(tokens.get().value() == "token-2");
 }
 
+TEST_CASE("a background renewer outlives failures that leave no token at all") {
+  scene server;
+  server.fail(true);
+  token_cache const tokens = server.cache();
+  background_renewer const renewer(tokens);
+  REQUIRE(comes_true([&] { return tokens.status().failures == 1; }));
+  server.fail(false);
+  server.advance(seconds(30));
+  CHECK(server.requests_reach(2));
+  CHECK(tokens.get().value() == "token-2");
+}
+
 TEST_CASE("a background renewer ends at once when it is dropped while it rests") {
   scene server;
   token_cache const tokens = server.cache();
   auto const start = steady_clock::now();
-  for (int i = 0; i < 20; ++i) {
+  for (unsigned long long i = 1; i <= 20; ++i) {
     background_renewer const renewer(tokens);
-    REQUIRE(server.requests_reach(1));
+    REQUIRE(comes_true([&] { return tokens.status().gets == i; }));
+    for (int turn = 0; turn < 1000; ++turn) {  // for it to lie down
+      std::this_thread::yield();
+    }
   }
   CHECK(steady_clock::now() - start < seconds(5));  // 20 seconds if each rested to its end
 }

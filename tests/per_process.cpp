@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -32,6 +33,15 @@ struct value {
     return count;
   }
   ~value() { ++destroyed(); }
+};
+
+/// Takes so long to make that threads meet.
+struct slow_value {
+  slow_value() {
+    for (int turn = 0; turn < 100; ++turn) {
+      std::this_thread::yield();
+    }
+  }
 };
 
 }  // namespace
@@ -135,17 +145,23 @@ TEST_CASE("a forked child that drops a value does not wait for the parent's thre
 }
 
 TEST_CASE("threads of a forked child that ask at once get the same new value") {
-  per_process<value> const state;
+  per_process<slow_value> const state;
   CHECK(tests::in_child([&state] {
-          std::vector<value*> found(8, nullptr);
+          std::vector<slow_value*> found(8, nullptr);
           std::vector<std::thread> threads;
-          for (value*& one : found) {
-            threads.emplace_back([&state, &one] { one = &state.get(); });
+          std::atomic<int> arrived{0};
+          for (slow_value*& one : found) {
+            threads.emplace_back([&] {
+              for (++arrived; arrived < 8;) {
+                std::this_thread::yield();
+              }
+              one = &state.get();
+            });
           }
           for (std::thread& thread : threads) {
             thread.join();
           }
-          for (value* one : found) {
+          for (slow_value* one : found) {
             if (one != &state.get()) {
               return 1;
             }

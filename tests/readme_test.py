@@ -42,7 +42,10 @@ class Readme(unittest.TestCase):
     def test_lists_every_option(self):
         options = re.findall(r"^  [\w:<> ]+ (\w+)(?: =.*|\{.*\})?;", read("include/cibmtr_auth/https_options.hpp"),
                              re.MULTILINE)
-        self.assert_table_lists({"https." + option for option in options} | {"encoding"}, "options")
+        own = re.search(r"struct token_cache_options \{(.*?)\};", read("include/cibmtr_auth/make_token_cache.hpp"), re.DOTALL)
+        own = set(re.findall(r"^  [\w:<>]+ (\w+)(?: =.*)?;", own.group(1), re.MULTILINE)) - {"https"}
+        self.assertIn("store", own)
+        self.assert_table_lists({"https." + option for option in options} | own, "options")
 
     def test_lists_every_option_of_cibmtr_token(self):
         options = {match.split(",")[0] for match in re.findall(r'add_(?:option|flag)\("(--[a-z-]+)',

@@ -312,6 +312,21 @@ TEST_CASE("a store that keeps nothing, or only what it had, takes away neither b
   }
 }
 
+TEST_CASE("a token granted ends the count of failures, even with a store that keeps nothing") {
+  scene s;
+  s.store->is_lossy = true;
+  renewal const renewals = s.renewals();
+  for (int i = 0; i < 5; ++i) {
+    s.fail_with(unavailable());
+    failure_in(renewals.run(token()));
+    s.clock.advance(minutes(6));
+  }
+  s.failing_with.reset();
+  CHECK(renewals.run(token()).granted.value() == "asked-6");
+  s.fail_with(unavailable());
+  CHECK(failure_in(renewals.run(token())).retry_after() <= seconds(1));
+}
+
 TEST_CASE("a token that another process has got ends our own backoff") {
   scene s;
   s.fail_with(error(error_kind::rejected, "wrong password."));

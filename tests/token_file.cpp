@@ -484,6 +484,35 @@ TEST_CASE("two caches on one folder make one request, for a token and for a refu
   }
 }
 
+TEST_CASE("a cron job that runs every minute for an hour with a wrong password makes 3 requests and is told the next") {
+  tests::fake_clock clock;
+  tests::folder const place;
+  int requests = 0;
+  auto run = [&](fingerprint const& whose, token_source const& source) {
+    return token_cache(source, clock, std::make_shared<token_file>(place.path(), whose, clock)).get();
+  };
+  for (int minute = 0; minute < 60; ++minute) {
+    try {
+      run(ours(), [&]() -> token {
+        ++requests;
+        throw error(error_kind::rejected, "wrong password.");
+      });
+      FAIL("a wrong password got a token");
+    } catch (error const& failure) {
+      CHECK(failure.kind() == error_kind::rejected);
+      CHECK(failure.retry_after() > seconds(0));
+      CHECK(std::string(failure.what()).find("Next try not before ") != std::string::npos);
+    }
+    clock.advance(minutes(1));
+  }
+  CHECK(requests == 3);
+
+  credentials changed = some_credentials();
+  changed.password = "the-new-one";
+  auto grant = [&] { return token("granted", "", clock(), clock() + minutes(30)); };
+  CHECK(run(fingerprint(test_environment, changed), grant).value() == "granted");
+}
+
 TEST_CASE("the default folder is cibmtr_auth in XDG_CACHE_HOME, else in ~/.cache, else there is none") {
   struct row {
     char const* xdg;

@@ -139,6 +139,7 @@ class renewal {
 
   renewal_outcome ask(token_record const& before, token const& fallback) const {
     renewal_outcome result;
+    bool was_sent = true;
     try {
       token_record record;
       record.granted = ask_();
@@ -146,13 +147,13 @@ class renewal {
       store_->save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
     } catch (error const& failure) {
-      bool const was_sent = failure.kind() != error_kind::configuration;
+      was_sent = failure.kind() != error_kind::configuration;
       result = was_sent ? failed(before, fallback, failure) : outcome(fallback, std::current_exception(), now_());
     } catch (...) {
       result = failed(before, fallback, error(error_kind::network, "the transport failed in a way of its own."));
       result.failure = std::current_exception();
     }
-    result.was_asked = true;
+    result.was_asked = was_sent;
     return result;
   }
 
