@@ -165,7 +165,7 @@ void run(arguments given) {
     print_cache(given, store);
   }
 
-  auth::token const token = tokens.get();
+  auth::token const token = tokens.get(given.https.timeout);
   if (given.check) {
     auto const life = std::chrono::duration_cast<std::chrono::seconds>(token.expires_at() - token.obtained_at());
     std::string const how = tokens.status().requests > 0 ? "granted" : "kept by an earlier run";
@@ -207,6 +207,8 @@ void describe(CLI::App& app, arguments& given) {
                  "http://[user:password@]host:port, or none; else HTTPS_PROXY and NO_PROXY count");
   app.add_option("--timeout", given.timeout, "Seconds for the whole exchange")
       ->check(CLI::Range(0.001, 3600.0))
+      ->check(
+          [](std::string const& text) { return text.find_first_of("nN") == std::string::npos ? "" : "not a number"; })
       ->capture_default_str();
   auto* const cache = app.add_option("--cache", given.cache_directory,
                                      "Share the token with other runs through this folder, which only you may enter")

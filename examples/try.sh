@@ -3,7 +3,7 @@
 # Shows the library at work against a stand-in for CIBMTR's servers on this machine. Needs no account.
 # Installs what it needs on Debian. Exit status 0 when everything went as it should.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH= cd -- "$(dirname -- "$0")/.."
 . tests/support/packages.sh
 
 work=
@@ -23,8 +23,8 @@ trap 'exit 130' INT TERM
 # compile PROGRAM SOURCE: unless it is newer than everything it is made of.
 compile() {
   if [ -x "build/try/$1" ] && [ -z "$(find include examples/*.?pp -newer "build/try/$1")" ]; then return; fi
-  g++ -std=c++11 -Iinclude "examples/$2" -o "build/try/$1.new" $(pkg-config --cflags --libs cpp-httplib openssl) -pthread
-  mv "build/try/$1.new" "build/try/$1"
+  g++ -std=c++11 -Iinclude "examples/$2" -o "build/try/$1.$$" $(pkg-config --cflags --libs cpp-httplib openssl) -pthread
+  mv "build/try/$1.$$" "build/try/$1"
 }
 mkdir -p build/try
 echo "Compiling (some seconds the first time)"

@@ -33,7 +33,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <random>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -404,6 +403,20 @@ namespace detail {
 
 inline error bad_url(std::string const& field, std::string const& problem) {
   return error(error_kind::configuration, field + " " + problem);
+}
+
+inline std::string percent_decode(std::string const& text) {
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::string const digits = text[i] == '%' ? text.substr(i + 1, 2) : std::string();
+    if (digits.size() == 2 && digits.find_first_not_of("0123456789ABCDEFabcdef") == std::string::npos) {
+      bytes += static_cast<char>(std::stoi(digits, nullptr, 16));
+      i += 2;
+    } else {
+      bytes += text[i];
+    }
+  }
+  return bytes;
 }
 
 /// 1 to 65535, digits only; 0 for anything else.
@@ -882,7 +895,8 @@ inline credentials credentials_from_env() {
 /// `username` and `password`, all strings. Throws `configuration` when the file is anything else; a member
 /// misspelt must not silently select the other grant.
 inline credentials credentials_from_file(std::string const& path) {
-  std::string const what = "the credentials file " + path;
+  // Neither is this path quoted: somebody may have given the content.
+  std::string const what = "the credentials file";
   secret const text = detail::read_secret_file(path, what);
   json_object object;
   bool const is_object = object.read(text.reveal());
@@ -1319,21 +1333,43 @@ inline char const* remedy(error_kind kind, int status, std::string const& code) 
              : "That is not a token server's answer: check the token URL and what stands in between.";
 }
 
-/// Whether server text repeats something that was sent in confidence: as it is, form-encoded, or as Basic.
+/// Whether server text repeats something that was sent in confidence: as it is, form-encoded, percent-encoded in another way,
+/// or in either Basic value. Text that quotes a request's parts is not looked at more closely.
 inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
+  for (char const* part : {"Basic ", "password=", "client_secret="}) {
+    if (text.find(part) != std::string::npos) {
+      return true;
+    }
+  }
+  secret const decoded = percent_decode(text);
   secret const client = sent.client_id + ":" + sent.client_secret.reveal();
-  std::vector<secret> const forms = {sent.client_secret, sent.password, form_encode_text(sent.client_secret.reveal()),
-                                     form_encode_text(sent.password.reveal()), base64_encode(client.reveal())};
-  return std::any_of(forms.begin(), forms.end(), [&text](secret const& form) {
-    return !form.empty() && text.find(form.reveal()) != std::string::npos;
+  secret const encoded_client =
+      form_encode_text(sent.client_id) + ":" + secret(form_encode_text(sent.client_secret.reveal())).reveal();
+  std::vector<secret> const forms = {sent.client_secret,
+                                     sent.password,
+                                     form_encode_text(sent.client_secret.reveal()),
+                                     form_encode_text(sent.password.reveal()),
+                                     base64_encode(client.reveal()),
+                                     base64_encode(encoded_client.reveal())};
+  return std::any_of(forms.begin(), forms.end(), [&](secret const& form) {
+    return !form.empty() &&
+           (text.find(form.reveal()) != std::string::npos || decoded.reveal().find(form.reveal()) != std::string::npos);
   });
 }
 
-/// The first of two members that is a string.
+/// The first of two members that is a string with something in it.
 inline std::string first_text(json_object const& body, char const* name, char const* other_name) {
   std::string const* const text = body.find_string(name);
-  std::string const* const found = text ? text : body.find_string(other_name);
+  std::string const* const found = text && !text->empty() ? text : body.find_string(other_name);
   return found ? *found : std::string();
+}
+
+/// `invalid_client`, `E0000007`: what OAuth and Okta write. A gateway's `Not Found` is none, and says nothing about credentials.
+inline std::string only_a_code(std::string const& text) {
+  bool const is_word = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos;
+  bool const is_number =
+      text.size() == 8 && text[0] == 'E' && text.find_first_not_of("0123456789", 1) == std::string::npos;
+  return is_word || is_number ? text : std::string();
 }
 
 /// As it is when it is fit for a log (printable ASCII, short, no secret), else empty.
@@ -1347,7 +1383,7 @@ inline std::string loggable(std::string const& text, credentials const& sent) {
 /// The error that an answer without a token stands for. `body` is empty when the answer's was not a JSON object.
 /// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`.
 inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent) {
-  std::string const sent_code = detail::first_text(body, "error", "errorCode");
+  std::string const sent_code = detail::only_a_code(detail::first_text(body, "error", "errorCode"));
   std::string const code = detail::loggable(sent_code, sent);
   std::string const description = detail::loggable(detail::first_text(body, "error_description", "errorSummary"), sent);
   error_kind const kind = detail::classify(response.status, sent_code);
@@ -1552,8 +1588,9 @@ inline std::uint64_t mix(std::uint64_t bits) noexcept {
 
 }  // namespace detail
 
-/// Tells records of different credentials apart. Shared records hold `name()` and 16 bits of a salted hash, which change when
-/// a password does but fit one in 65,536 wrong guesses too: nobody can confirm a password with them.
+/// Tells records of different credentials apart. Shared records hold `name()` and `check()`, 16 bits of a hash that is salted with
+/// the name and changes when a password does, but fits one in 65,536 wrong guesses too: nobody can confirm a password with it. The
+/// salt is always the same, since another one each time would give away another 16 bits each time.
 class fingerprint {
  public:
   fingerprint(environment const& where, credentials const& who) {
@@ -1577,7 +1614,7 @@ class fingerprint {
     return digits;
   }
   /// 0 to 65535, of everything, secrets included.
-  unsigned check(std::uint64_t salt) const noexcept { return static_cast<unsigned>(detail::mix(hash_ ^ salt) >> 48U); }
+  unsigned check() const noexcept { return static_cast<unsigned>(detail::mix(hash_ ^ name_) >> 48U); }
 
  private:
   /// FNV-1a, with the length after each field, so that no two fields can be shifted into each other.
@@ -1665,7 +1702,6 @@ inline bool is_undamaged(std::string const& text, json_object const& object) {
 
 /// One JSON object. It holds no secret but the token.
 inline secret write_record(token_record const& record, fingerprint const& whose, shared_clock const& clock) {
-  std::uint64_t const salt = std::random_device()();
   std::string text;
   text.reserve(2048 + record.granted.value().size() + 2 * record.granted.scope().size());
   auto add = [&text](char const* name, std::string const& value) {
@@ -1675,8 +1711,7 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
     text += value;
   };
   add("version", std::to_string(detail::record_version));
-  add("salt", std::to_string(salt));
-  add("check", std::to_string(whose.check(salt)));
+  add("check", std::to_string(whose.check()));
   add("clock", detail::quoted(clock.id));
   add("written_ms", std::to_string(clock.shows_ms));
   add("written_unix_ms", std::to_string(clock.unix_ms));
@@ -1706,13 +1741,13 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
 inline token_record read_record(std::string const& text, fingerprint const& whose, shared_clock const& clock) {
   using std::chrono::milliseconds;
   json_object object;
-  json_member const* const salt = object.read(text) ? object.find("salt") : nullptr;
+  bool const is_object = object.read(text);
   std::int64_t const written = detail::number_of(object, "written_ms");
   std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");
   bool const is_ours =
-      salt && detail::is_undamaged(text, object) && detail::number_of(object, "version") == detail::record_version &&
-      written >= 0 &&
-      detail::number_of(object, "check") == whose.check(static_cast<std::uint64_t>(detail::number_of(object, "salt")));
+      is_object && detail::is_undamaged(text, object) &&
+      detail::number_of(object, "version") == detail::record_version && written >= 0 &&
+      detail::number_of(object, "check") == whose.check();
   bool const same_clock = detail::text_of(object, "clock") == clock.id;
   std::int64_t const since = same_clock ? clock.shows_ms - written : clock.unix_ms - written_unix;
   if (!is_ours || since < -1000) {
@@ -2198,10 +2233,11 @@ class renewal {
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
       : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
 
-  /// Gives anything but `refused`, a token that the API no longer takes.
-  renewal_outcome run(token const& refused) const {
-    // A holder that hangs for longer than any exchange may take is not waited for.
-    auto const give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as `patience`
+  /// says, and no longer than an exchange may take; then this one asks alone.
+  renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::seconds(60)) const {
+    auto const give_up_at =
+        std::chrono::steady_clock::now() + (std::min<std::chrono::milliseconds>)(patience, std::chrono::seconds(60));
     for (;;) {
       std::unique_ptr<token_store::lock> const lock = store_->try_lock();
       token_record const record = load();
@@ -2322,9 +2358,8 @@ class thread_tokens {
   thread_tokens& operator=(thread_tokens const&) = delete;
   /// Nobody is reading any more; but threads that live on must not keep the token.
   ~thread_tokens() {
-    for (std::shared_ptr<entry> const& mine : all_) {
-      mine->copy.held = token();
-      mine->is_orphan = true;
+    for (std::shared_ptr<entry> const& one : all_) {
+      one->abandon();
     }
   }
 
@@ -2361,13 +2396,20 @@ class thread_tokens {
     unsigned long long owner = 0;
     std::atomic<bool> is_orphan{false};
     thread_token copy;
+    std::mutex abandoning;
+
+    /// By the thread or by the cache, which may end at the same moment.
+    void abandon() {
+      std::lock_guard<std::mutex> const lock(abandoning);
+      copy.held = token();
+      is_orphan = true;
+    }
   };
   struct entries : std::vector<std::shared_ptr<entry>> {
     ~entries() {
       has_ended() = true;
-      for (auto const& mine : *this) {
-        mine->copy.held = token();
-        mine->is_orphan = true;
+      for (std::shared_ptr<entry> const& mine : *this) {
+        mine->abandon();
       }
     }
   };
@@ -2472,7 +2514,7 @@ class shared_cache {
       }
       return mine.held;
     }
-    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive);
+    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive, patience);
   }
 
   bool invalidate(token const& dead) {
@@ -2546,7 +2588,7 @@ class shared_cache {
   }
 
   /// No lock is held while the source is on the network.
-  token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive) {
+  token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive, std::chrono::milliseconds patience) {
     if (!mine.renews_with) {
       mine.renews_with = first_;
     }
@@ -2556,7 +2598,7 @@ class shared_cache {
     mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
     mine.under_way = current;
     lock.unlock();
-    renewal_outcome const outcome = run(*renews_with, refused);
+    renewal_outcome const outcome = run(*renews_with, refused, patience);
     lock.lock();
     current->granted = outcome.granted;
     current->failure = outcome.granted.empty() ? outcome.failure : nullptr;
@@ -2576,9 +2618,9 @@ class shared_cache {
   }
 
   /// Whatever happens, the callers that wait must hear of it.
-  static renewal_outcome run(renewal const& renews_with, token const& refused) {
+  static renewal_outcome run(renewal const& renews_with, token const& refused, std::chrono::milliseconds patience) {
     try {
-      return renews_with.run(refused);
+      return renews_with.run(refused, patience);
     } catch (...) {
       renewal_outcome failed;
       failed.failure = std::current_exception();
@@ -2780,20 +2822,6 @@ inline bool is_exempt(url const& destination, std::string entry) {
          same_text(entry, host.substr(host.size() - entry.size()));
 }
 
-inline std::string percent_decode(std::string const& text) {
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    std::string const digits = text[i] == '%' ? text.substr(i + 1, 2) : std::string();
-    if (digits.size() == 2 && digits.find_first_not_of("0123456789ABCDEFabcdef") == std::string::npos) {
-      bytes += static_cast<char>(std::stoi(digits, nullptr, 16));
-      i += 2;
-    } else {
-      bytes += text[i];
-    }
-  }
-  return bytes;
-}
-
 }  // namespace detail
 
 /// The URL of the proxy that the environment names for `destination`, empty for none: the first one set of `https_proxy`,
@@ -2833,7 +2861,15 @@ inline url parse_proxy_url(std::string const& text) {
                 "proxy URL does not start with http://: only such proxies are supported; what goes "
                 "through them is encrypted all the same");
   }
-  return parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
+  url const proxy = parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
+  std::size_t const colon = proxy.user_info.find(':');
+  if (proxy.target.find('@') != std::string::npos) {
+    throw detail::bad_url("proxy URL", "has a / in its user or password: write it as %2F");
+  }
+  if (!proxy.user_info.empty() && (colon == std::string::npos || colon + 1 == proxy.user_info.size())) {
+    throw detail::bad_url("proxy URL", "has a user without a password: give both as user:password@");
+  }
+  return proxy;
 }
 
 }  // namespace cibmtr_auth
@@ -2847,6 +2883,7 @@ inline url parse_proxy_url(std::string const& text) {
 
 #ifndef _WIN32
 #include <signal.h>
+#include <time.h>
 #endif
 
 namespace cibmtr_auth {
@@ -2864,8 +2901,13 @@ class sigpipe_guard {
   ~sigpipe_guard() {
     if (!was_pending_ && is_pending()) {
       sigset_t const only_sigpipe = sigpipe();
+#ifdef __APPLE__
       int taken = 0;
       sigwait(&only_sigpipe, &taken);
+#else
+      timespec const at_once = {0, 0};
+      sigtimedwait(&only_sigpipe, nullptr, &at_once);  // another thread may have taken it meanwhile
+#endif
     }
     pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
   }
@@ -2901,6 +2943,7 @@ class sigpipe_guard {
 #define CIBMTR_AUTH_WATCHDOG_HPP
 
 #ifndef _WIN32
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #endif
@@ -2913,7 +2956,8 @@ namespace detail {
 class watchdog {
  public:
   explicit watchdog(std::chrono::milliseconds timeout)
-      : end_(std::chrono::steady_clock::now() + timeout), thread_([this] { run(); }) {}
+      : end_(std::chrono::steady_clock::now() + (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24))),
+        thread_([this] { run(); }) {}
   ~watchdog() {
     {
       std::lock_guard<std::mutex> const lock(mutex_);
@@ -2931,7 +2975,7 @@ class watchdog {
     std::lock_guard<std::mutex> const lock(mutex_);
     release();
 #ifndef _WIN32
-    socket_ = dup(socket);
+    socket_ = fcntl(socket, F_DUPFD_CLOEXEC, 0);
 #else
     static_cast<void>(socket);
 #endif
@@ -2944,14 +2988,15 @@ class watchdog {
  private:
   void run() {
     std::unique_lock<std::mutex> lock(mutex_);
-    bool const done_in_time = done_.wait_until(lock, end_, [this] { return is_done_; });
+    auto bite_at = end_;
+    while (!done_.wait_until(lock, bite_at, [this] { return is_done_; })) {
 #ifndef _WIN32
-    if (!done_in_time && socket_ >= 0) {
-      shutdown(socket_, SHUT_RDWR);
-    }
-#else
-    static_cast<void>(done_in_time);
+      if (socket_ >= 0) {
+        shutdown(socket_, SHUT_RDWR);
+      }
 #endif
+      bite_at = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);  // a socket may be made after the end
+    }
   }
 
   void release() {
@@ -3012,6 +3057,7 @@ struct https_options {
     "Compile the whole program with `pkg-config --cflags cpp-httplib` or -DCPPHTTPLIB_OPENSSL_SUPPORT; or set CIBMTR_AUTH_HTTPS to 0 and bring your own transport"
 #endif
 #include <httplib.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
@@ -3041,6 +3087,9 @@ struct certificate_check {
 /// itself would also accept the subject's common name (RFC 9110, section 4.3.4).
 inline void require_trust(httplib::SSLClient& client, certificate_check& check, https_options const& options,
                           std::string const& host) {
+  if (!client.is_valid()) {
+    throw error(error_kind::configuration, "OpenSSL cannot be set up: check its configuration file (openssl.cnf)");
+  }
   SSL_CTX* const context = client.ssl_context();
   if (!options.ca_file.empty() || !options.ca_directory.empty()) {
     char const* const file = options.ca_file.empty() ? nullptr : options.ca_file.c_str();
@@ -3051,7 +3100,9 @@ inline void require_trust(httplib::SSLClient& client, certificate_check& check, 
     }
     client.set_ca_cert_path(options.ca_file, options.ca_directory);  // else cpp-httplib adds the system's
   }
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  }
   X509_VERIFY_PARAM* const param = SSL_CTX_get0_param(context);
   X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) != 1) {
@@ -3103,6 +3154,15 @@ inline void require_tunnel(url const& proxy, url const& to, watchdog& deadline, 
                     ": ask its administrator to allow it",
                 response.status);
   }
+  bool const would_lock_up = response.get_header_value("Connection") == "close" ||
+                             (response.version == "HTTP/1.0" && response.reason != "Connection established");
+  if (would_lock_up) {
+    throw error(error_kind::network,
+                where +
+                    " opens tunnels in a way (HTTP/1.0, or Connection: close) that cpp-httplib 0.11 "
+                    "cannot use: use another proxy, or a transport of your own",
+                response.status);
+  }
 }
 
 }  // namespace detail
@@ -3122,18 +3182,35 @@ namespace detail {
 
 /// The header fields, each on one line: cpp-httplib sends a line break in a value as it is, and so a second field.
 inline httplib::Headers checked_headers(http_request const& sent, url const& to) {
-  static std::string const line_breaks("\r\n\0", 3);
+  auto is_word = [](std::string const& text) {
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != ':'; });
+  };
+  std::string const line_breaks("\r\n\0", 3);
+  bool is_sound = is_word(sent.method);
   httplib::Headers headers = {{"Host", to.authority()}};
   for (auto const& field : sent.headers) {
-    std::string const& value = field.second.reveal();
-    if (field.first.find_first_of("\r\n: ") != std::string::npos ||
-        value.find_first_of(line_breaks) != std::string::npos) {
-      throw error(error_kind::configuration, "a request header holds a line break or NUL: copy its value again");
-    }
-    headers.emplace(field.first, value);
+    is_sound = is_sound && is_word(field.first) && !same_text(field.first, "Host") &&
+               !same_text(field.first, "Content-Length") &&
+               field.second.reveal().find_first_of(line_breaks) == std::string::npos;
+    headers.emplace(field.first, field.second.reveal());
+  }
+  if (!is_sound) {
+    throw error(error_kind::configuration,
+                "the request's method or a header holds a line break or another character that would split it, or the "
+                "headers name Host or Content-Length, which are set for you");
   }
   return headers;
 }
+
+/// Leaves the thread's OpenSSL errors as the host had them.
+class openssl_error_guard {
+ public:
+  openssl_error_guard() { ERR_set_mark(); }
+  ~openssl_error_guard() { ERR_pop_to_mark(); }
+  openssl_error_guard(openssl_error_guard const&) = delete;
+  openssl_error_guard& operator=(openssl_error_guard const&) = delete;
+};
 
 /// Why `client.send` gave no answer.
 inline error no_answer(std::string const& host, httplib::Error problem, long verify_result, bool time_is_up) {
@@ -3185,10 +3262,13 @@ inline http_response exchange(httplib::ClientImpl& client, http_request const& s
   http_response answer;
   answer.status = response.status;
   answer.headers.assign(response.headers.begin(), response.headers.end());
-  answer.body = std::move(body);
+  answer.body = is_too_long ? std::string() : std::move(body);
   wipe(request.body);
   for (auto& field : request.headers) {
     wipe(field.second);
+  }
+  if (is_too_long && answer.status != 200) {
+    return answer;  // a status tells enough
   }
   if (is_too_long) {
     throw error(error_kind::malformed,
@@ -3208,6 +3288,7 @@ inline http_response exchange(http_request const& sent, https_options const& opt
                                 : options.proxy == "none" ? ""
                                                           : options.proxy;
   sigpipe_guard const no_signal;
+  openssl_error_guard const no_traces;
   watchdog deadline(options.timeout);
   if (to.scheme == "http") {
     httplib::ClientImpl client(to.host, to.port);

@@ -161,7 +161,7 @@ class CibmtrToken(unittest.TestCase):
 
     def test_status_2_usage_without_repeating_what_may_be_a_secret(self):
         for arguments in (["--nonsense"], ["hunter2"], ["--header", "--json"], ["--environment", "moon"],
-                          ["--timeout", "0"], ["--timeout", "soon"], ["--ca"]):
+                          ["--timeout", "0"], ["--timeout", "soon"], ["--timeout", "nan"], ["--token-url", ""], ["--proxy", ""], ["--ca"]):
             result = self.run_program(*arguments)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertNotIn("hunter2", result.stderr)
@@ -180,7 +180,11 @@ class CibmtrToken(unittest.TestCase):
         missing = subprocess.run([TOKEN_PROGRAM, "--credentials", self.path("missing.json")], capture_output=True,
                                  text=True, timeout=60, env=CLEAN)
         self.assertEqual(missing.returncode, 2)
-        self.assertIn("missing.json", missing.stderr)
+        self.assertIn("the credentials file cannot be opened", missing.stderr)
+        by_mistake = subprocess.run([TOKEN_PROGRAM, "--credentials", json.dumps(self.account)], capture_output=True,
+                                    text=True, timeout=60, env=CLEAN)
+        self.assertEqual(by_mistake.returncode, 2)
+        self.assertFalse(self.account["client_secret"] in by_mistake.stderr, "a secret is in the output")
         self.assertEqual(self.run_program(ca=self.path("missing.pem")).returncode, 2)
         self.assertEqual(self.requests(), 0)
 

@@ -89,7 +89,7 @@ std::string refusal(Call call) {
 std::string file_refusal(std::string const& content) {
   temporary_file const file(content);
   std::string const message = refusal([&file] { credentials_from_file(file.path()); });
-  CHECK(message.find(file.path()) != std::string::npos);
+  CHECK(message.find("the credentials file ") == 0);
   return message;
 }
 
@@ -263,7 +263,7 @@ TEST_CASE("a member that a JSON file leaves out is empty") {
   CHECK(credentials_from_file(empty.path()).client_id.empty());
 }
 
-TEST_CASE("a JSON file that is anything else is refused with its path, never with its content") {
+TEST_CASE("a JSON file that is anything else is refused, never with its content") {
   std::string const good = R"({"client_id":"hunter2","client_secret":"hunter2"})";
   std::string deep;
   for (int i = 0; i < 10000; ++i) {
@@ -306,12 +306,12 @@ TEST_CASE("a JSON file that is anything else is refused with its path, never wit
   }
 }
 
-TEST_CASE("a JSON file that cannot be read is refused with its path") {
+TEST_CASE("a JSON file that cannot be read is refused without its path, which may be the content by mistake") {
   temporary_file const file("{}");
   for (std::string const& path : {file.path() + ".missing", std::string("/"), std::string()}) {
     CAPTURE(path);
     std::string const message = refusal([&path] { credentials_from_file(path); });
     CHECK(message.find("the credentials file ") == 0);
-    CHECK(holds(message, path));
+    CHECK_FALSE((path.size() > 1 && holds(message, path)));
   }
 }

@@ -335,6 +335,54 @@ TEST_CASE("a header value cannot smuggle in a second header") {
         error_kind::configuration);
 }
 
+TEST_CASE("a request cannot be split by its method, nor name its host or length twice") {
+  for (http_request const& request :
+       std::vector<http_request>{{"GET / HTTP/1.1\r\nX:", "https://localhost/", {}, ""},
+                                 {"", "https://localhost/", {}, ""},
+                                 {"GET", "https://localhost/", {{"host", "x"}}, ""},
+                                 {"GET", "https://localhost/", {{"Content-Length", "0"}}, ""}}) {
+    CHECK(failure(request, direct()).kind() == error_kind::configuration);
+  }
+}
+
+TEST_CASE("an error page of any length tells its status") {
+  raw_server const server([](connection const& peer) {
+    peer.receive_head();
+    peer.send("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\n\r\n");
+    while (peer.send(std::string(0x4000, 'x'))) {
+    }
+  });
+  try {
+    ask(server.url("http"), tests::some_credentials(), direct());
+    FAIL("there was a token");
+  } catch (error const& refused) {
+    CHECK(refused.kind() == error_kind::unavailable);
+    CHECK(refused.retry_after() == std::chrono::seconds(7));
+  }
+}
+
+TEST_CASE("a socket that is made after the time is up is shut down too") {
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  connection const ours(ends[0]);
+  connection const theirs(ends[1]);
+  detail::watchdog dog(std::chrono::milliseconds(1));
+  while (!dog.time_is_up()) {
+    std::this_thread::yield();
+  }
+  dog.watch(ours.socket());
+  CHECK(ours.receive().empty());  // would wait for ever
+}
+
+TEST_CASE("the host's OpenSSL errors are as before") {
+  while (ERR_get_error() != 0) {
+  }
+  https_options missing = direct();
+  missing.ca_file = "/nonexistent/ca.pem";
+  failure("https://localhost:1/", missing);
+  CHECK(ERR_peek_error() == 0);
+}
+
 TEST_CASE("http is spoken to this very machine only") {
   CHECK(failure("http://example.org/", direct()).kind() == error_kind::configuration);
 }
@@ -363,7 +411,8 @@ TEST_CASE("a proxy that refuses the tunnel is a network error that names it, at 
        {std::string(
             "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nConnection: close\r\n\r\n"),
         std::string("HTTP/1.0 407 Proxy Authentication Required\r\n\r\n"),
-        std::string("HTTP/1.0 401 Unauthorized\r\n\r\n"),
+        std::string("HTTP/1.0 401 Unauthorized\r\n\r\n"), std::string("HTTP/1.0 200 Connection Established\r\n\r\n"),
+        std::string("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"),
         std::string("HTTP/1.1 403 Filtered\r\nConnection: close\r\n\r\n"),
         std::string("HTTP/1.1 502 Bad Gateway\r\n\r\n")}) {
     CAPTURE(refusal);

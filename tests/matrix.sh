@@ -3,10 +3,13 @@
 # The long part of CI: the suite under every standard and compiler, under the thread sanitizer, and built by Meson.
 # Run tests/run.sh first; it installs what this needs.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH= cd -- "$(dirname -- "$0")/.."
 . tests/support/packages.sh
 has_commands meson || install meson
 unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
+
+# These do not depend on the standard, and tests/run.sh has run them.
+run_sh_did='amalgamate|readme|command_lines|headers_alone|must_not_compile|quickstart|sandbox_clients|picture'
 
 passed=0
 failed=0
@@ -27,7 +30,7 @@ with_cmake() {
   local folder=build/$1
   shift
   cmake -S . -B "$folder" -G Ninja "$@" && cmake --build "$folder" &&
-    ctest --test-dir "$folder" --output-on-failure -j2 --timeout 300 && rm -rf "$folder"
+    ctest --test-dir "$folder" --output-on-failure -j2 --timeout 300 -E "$run_sh_did" && rm -rf "$folder"
 }
 
 with_meson() {

@@ -153,7 +153,6 @@ TEST_CASE("a proxy's URL may leave out its scheme, and may hold a user and a pas
       {"localhost:3128", "", "localhost", 3128},
       {"user:word@proxy.example:3128", "user:word", "proxy.example", 3128},
       {"http://user:p%40ss@proxy.example:3128", "user:p%40ss", "proxy.example", 3128},
-      {"http://user@proxy.example:3128", "user", "proxy.example", 3128},
   };
   for (auto const& each : proxies) {
     CAPTURE(each.text);
@@ -188,5 +187,20 @@ TEST_CASE("a proxy's URL that cannot be used is refused and never quoted") {
 TEST_CASE("a proxy of another scheme is refused with the scheme that is wanted") {
   for (char const* const text : {"https://proxy.example:3128", "socks5://proxy.example:1080"}) {
     CHECK_THROWS_WITH_AS(parse_proxy_url(text), doctest::Contains("does not start with http://"), error);
+  }
+}
+
+TEST_CASE("a proxy's URL that means something else than it seems is refused, without its password") {
+  for (char const* const text : {"http://user@proxy.example:3128", "http://user:@proxy.example:3128",
+                                 "http://user:hunter2/x@proxy.example:3128", "user:12/hunter2@proxy.example"}) {
+    CAPTURE(text);
+    try {
+      parse_proxy_url(text);
+      FAIL("it was accepted");
+    } catch (error const& refused) {
+      CHECK((refused.kind() == error_kind::configuration));
+      CHECK(std::string(refused.what()).find("hunter2") == std::string::npos);
+      CHECK(std::string(refused.what()).find("proxy URL") == 0);
+    }
   }
 }

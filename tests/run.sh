@@ -3,7 +3,7 @@
 # Builds and runs the whole suite, on include/ and on single_include/. Installs what it needs on Debian.
 # Exit status 0 when every test passed.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH= cd -- "$(dirname -- "$0")/.."
 . tests/support/packages.sh
 
 ready() {

@@ -459,6 +459,25 @@ TEST_CASE("a reset while a request is under way is not undone by its answer") {
   CHECK(tokens.get().value() == "of-the-new-credentials");
 }
 
+TEST_CASE("threads may end while the cache ends, and no copy of the token is left") {
+  for (int round = 0; round < 200; ++round) {
+    std::vector<std::thread> threads;
+    {
+      token_cache const tokens(
+          [] { return token("short-lived", "", boot_clock::now(), boot_clock::now() + minutes(30)); });
+      for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([tokens] {
+          tokens.get();
+          tokens.get();
+        });
+      }
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+  }
+}
+
 TEST_CASE("a source that throws something of its own leaves the cache working") {
   tests::fake_clock clock;
   int requests = 0;

@@ -110,6 +110,8 @@ TEST_CASE("each status and code has its kind, as Okta and the RFC mean it") {
       {403, oauth("server_error"), kind::rejected, "server_error"},
       {404, management("E0000007"), kind::rejected, "E0000007"},
       {404, "<html>Not found</html>", kind::malformed, ""},
+      {404, "{\"error\":\"Not Found\"}", kind::malformed, ""},
+      {401, "{\"error\":\"\",\"errorCode\":\"invalid_client\"}", kind::rejected, "invalid_client"},
       {401, "<html>Unauthorized</html>", kind::malformed, ""},
       {403, "", kind::malformed, ""},
       {407, "", kind::network, ""},
@@ -209,8 +211,10 @@ TEST_CASE("no server text that repeats a secret reaches an error") {
   std::string const secret_text = who.client_secret.reveal();
   std::string const password = who.password.reveal();
   std::string const basic = base64_encode(who.client_id + ":" + secret_text);
-  for (std::string const& echoed :
-       {secret_text, password, form_encode_text(password), basic, "Basic " + basic, "you sent " + password + "!"}) {
+  std::string const other_basic = base64_encode(form_encode_text(who.client_id) + ":" + form_encode_text(secret_text));
+  std::string const percent_encoded = "pa55%20w%26rd";
+  for (std::string const& echoed : {secret_text, password, form_encode_text(password), basic, other_basic,
+                                    percent_encoded, "Basic " + basic, "you sent " + password + "!"}) {
     for (std::string const& body :
          {"{\"error\":\"invalid_client\",\"error_description\":\"" + echoed + "\"}", "{\"error\":\"" + echoed + "\"}",
           "{\"errorCode\":\"" + echoed + "\",\"errorSummary\":\"" + echoed + "\"}"}) {

@@ -83,7 +83,8 @@ inline credentials credentials_from_env() {
 /// `username` and `password`, all strings. Throws `configuration` when the file is anything else; a member
 /// misspelt must not silently select the other grant.
 inline credentials credentials_from_file(std::string const& path) {
-  std::string const what = "the credentials file " + path;
+  // Neither is this path quoted: somebody may have given the content.
+  std::string const what = "the credentials file";
   secret const text = detail::read_secret_file(path, what);
   json_object object;
   bool const is_object = object.read(text.reveal());

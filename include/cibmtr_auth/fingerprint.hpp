@@ -22,8 +22,9 @@ inline std::uint64_t mix(std::uint64_t bits) noexcept {
 
 }  // namespace detail
 
-/// Tells records of different credentials apart. Shared records hold `name()` and 16 bits of a salted hash, which change when
-/// a password does but fit one in 65,536 wrong guesses too: nobody can confirm a password with them.
+/// Tells records of different credentials apart. Shared records hold `name()` and `check()`, 16 bits of a hash that is salted with
+/// the name and changes when a password does, but fits one in 65,536 wrong guesses too: nobody can confirm a password with it. The
+/// salt is always the same, since another one each time would give away another 16 bits each time.
 class fingerprint {
  public:
   fingerprint(environment const& where, credentials const& who) {
@@ -47,7 +48,7 @@ class fingerprint {
     return digits;
   }
   /// 0 to 65535, of everything, secrets included.
-  unsigned check(std::uint64_t salt) const noexcept { return static_cast<unsigned>(detail::mix(hash_ ^ salt) >> 48U); }
+  unsigned check() const noexcept { return static_cast<unsigned>(detail::mix(hash_ ^ name_) >> 48U); }
 
  private:
   /// FNV-1a, with the length after each field, so that no two fields can be shifted into each other.

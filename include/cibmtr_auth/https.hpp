@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include <cibmtr_auth/ascii.hpp>
 #include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/https_client.hpp>
@@ -27,18 +28,35 @@ namespace detail {
 
 /// The header fields, each on one line: cpp-httplib sends a line break in a value as it is, and so a second field.
 inline httplib::Headers checked_headers(http_request const& sent, url const& to) {
-  static std::string const line_breaks("\r\n\0", 3);
+  auto is_word = [](std::string const& text) {
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != ':'; });
+  };
+  std::string const line_breaks("\r\n\0", 3);
+  bool is_sound = is_word(sent.method);
   httplib::Headers headers = {{"Host", to.authority()}};
   for (auto const& field : sent.headers) {
-    std::string const& value = field.second.reveal();
-    if (field.first.find_first_of("\r\n: ") != std::string::npos ||
-        value.find_first_of(line_breaks) != std::string::npos) {
-      throw error(error_kind::configuration, "a request header holds a line break or NUL: copy its value again");
-    }
-    headers.emplace(field.first, value);
+    is_sound = is_sound && is_word(field.first) && !same_text(field.first, "Host") &&
+               !same_text(field.first, "Content-Length") &&
+               field.second.reveal().find_first_of(line_breaks) == std::string::npos;
+    headers.emplace(field.first, field.second.reveal());
+  }
+  if (!is_sound) {
+    throw error(error_kind::configuration,
+                "the request's method or a header holds a line break or another character that would split it, or the "
+                "headers name Host or Content-Length, which are set for you");
   }
   return headers;
 }
+
+/// Leaves the thread's OpenSSL errors as the host had them.
+class openssl_error_guard {
+ public:
+  openssl_error_guard() { ERR_set_mark(); }
+  ~openssl_error_guard() { ERR_pop_to_mark(); }
+  openssl_error_guard(openssl_error_guard const&) = delete;
+  openssl_error_guard& operator=(openssl_error_guard const&) = delete;
+};
 
 /// Why `client.send` gave no answer.
 inline error no_answer(std::string const& host, httplib::Error problem, long verify_result, bool time_is_up) {
@@ -90,10 +108,13 @@ inline http_response exchange(httplib::ClientImpl& client, http_request const& s
   http_response answer;
   answer.status = response.status;
   answer.headers.assign(response.headers.begin(), response.headers.end());
-  answer.body = std::move(body);
+  answer.body = is_too_long ? std::string() : std::move(body);
   wipe(request.body);
   for (auto& field : request.headers) {
     wipe(field.second);
+  }
+  if (is_too_long && answer.status != 200) {
+    return answer;  // a status tells enough
   }
   if (is_too_long) {
     throw error(error_kind::malformed,
@@ -113,6 +134,7 @@ inline http_response exchange(http_request const& sent, https_options const& opt
                                 : options.proxy == "none" ? ""
                                                           : options.proxy;
   sigpipe_guard const no_signal;
+  openssl_error_guard const no_traces;
   watchdog deadline(options.timeout);
   if (to.scheme == "http") {
     httplib::ClientImpl client(to.host, to.port);

@@ -21,6 +21,7 @@
     "Compile the whole program with `pkg-config --cflags cpp-httplib` or -DCPPHTTPLIB_OPENSSL_SUPPORT; or set CIBMTR_AUTH_HTTPS to 0 and bring your own transport"
 #endif
 #include <httplib.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
@@ -50,6 +51,9 @@ struct certificate_check {
 /// itself would also accept the subject's common name (RFC 9110, section 4.3.4).
 inline void require_trust(httplib::SSLClient& client, certificate_check& check, https_options const& options,
                           std::string const& host) {
+  if (!client.is_valid()) {
+    throw error(error_kind::configuration, "OpenSSL cannot be set up: check its configuration file (openssl.cnf)");
+  }
   SSL_CTX* const context = client.ssl_context();
   if (!options.ca_file.empty() || !options.ca_directory.empty()) {
     char const* const file = options.ca_file.empty() ? nullptr : options.ca_file.c_str();
@@ -60,7 +64,9 @@ inline void require_trust(httplib::SSLClient& client, certificate_check& check, 
     }
     client.set_ca_cert_path(options.ca_file, options.ca_directory);  // else cpp-httplib adds the system's
   }
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  }
   X509_VERIFY_PARAM* const param = SSL_CTX_get0_param(context);
   X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) != 1) {
@@ -110,6 +116,15 @@ inline void require_tunnel(url const& proxy, url const& to, watchdog& deadline, 
     throw error(error_kind::network,
                 where + " refuses the tunnel to " + destination + " with HTTP " + std::to_string(response.status) +
                     ": ask its administrator to allow it",
+                response.status);
+  }
+  bool const would_lock_up = response.get_header_value("Connection") == "close" ||
+                             (response.version == "HTTP/1.0" && response.reason != "Connection established");
+  if (would_lock_up) {
+    throw error(error_kind::network,
+                where +
+                    " opens tunnels in a way (HTTP/1.0, or Connection: close) that cpp-httplib 0.11 "
+                    "cannot use: use another proxy, or a transport of your own",
                 response.status);
   }
 }

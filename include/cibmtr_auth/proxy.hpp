@@ -41,20 +41,6 @@ inline bool is_exempt(url const& destination, std::string entry) {
          same_text(entry, host.substr(host.size() - entry.size()));
 }
 
-inline std::string percent_decode(std::string const& text) {
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    std::string const digits = text[i] == '%' ? text.substr(i + 1, 2) : std::string();
-    if (digits.size() == 2 && digits.find_first_not_of("0123456789ABCDEFabcdef") == std::string::npos) {
-      bytes += static_cast<char>(std::stoi(digits, nullptr, 16));
-      i += 2;
-    } else {
-      bytes += text[i];
-    }
-  }
-  return bytes;
-}
-
 }  // namespace detail
 
 /// The URL of the proxy that the environment names for `destination`, empty for none: the first one set of `https_proxy`,
@@ -94,7 +80,15 @@ inline url parse_proxy_url(std::string const& text) {
                 "proxy URL does not start with http://: only such proxies are supported; what goes "
                 "through them is encrypted all the same");
   }
-  return parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
+  url const proxy = parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
+  std::size_t const colon = proxy.user_info.find(':');
+  if (proxy.target.find('@') != std::string::npos) {
+    throw detail::bad_url("proxy URL", "has a / in its user or password: write it as %2F");
+  }
+  if (!proxy.user_info.empty() && (colon == std::string::npos || colon + 1 == proxy.user_info.size())) {
+    throw detail::bad_url("proxy URL", "has a user without a password: give both as user:password@");
+  }
+  return proxy;
 }
 
 }  // namespace cibmtr_auth

@@ -16,6 +16,7 @@
 #include <cibmtr_auth/retry_after.hpp>
 #include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/transport.hpp>
+#include <cibmtr_auth/url.hpp>
 
 namespace cibmtr_auth {
 namespace detail {
@@ -71,21 +72,43 @@ inline char const* remedy(error_kind kind, int status, std::string const& code) 
              : "That is not a token server's answer: check the token URL and what stands in between.";
 }
 
-/// Whether server text repeats something that was sent in confidence: as it is, form-encoded, or as Basic.
+/// Whether server text repeats something that was sent in confidence: as it is, form-encoded, percent-encoded in another way,
+/// or in either Basic value. Text that quotes a request's parts is not looked at more closely.
 inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
+  for (char const* part : {"Basic ", "password=", "client_secret="}) {
+    if (text.find(part) != std::string::npos) {
+      return true;
+    }
+  }
+  secret const decoded = percent_decode(text);
   secret const client = sent.client_id + ":" + sent.client_secret.reveal();
-  std::vector<secret> const forms = {sent.client_secret, sent.password, form_encode_text(sent.client_secret.reveal()),
-                                     form_encode_text(sent.password.reveal()), base64_encode(client.reveal())};
-  return std::any_of(forms.begin(), forms.end(), [&text](secret const& form) {
-    return !form.empty() && text.find(form.reveal()) != std::string::npos;
+  secret const encoded_client =
+      form_encode_text(sent.client_id) + ":" + secret(form_encode_text(sent.client_secret.reveal())).reveal();
+  std::vector<secret> const forms = {sent.client_secret,
+                                     sent.password,
+                                     form_encode_text(sent.client_secret.reveal()),
+                                     form_encode_text(sent.password.reveal()),
+                                     base64_encode(client.reveal()),
+                                     base64_encode(encoded_client.reveal())};
+  return std::any_of(forms.begin(), forms.end(), [&](secret const& form) {
+    return !form.empty() &&
+           (text.find(form.reveal()) != std::string::npos || decoded.reveal().find(form.reveal()) != std::string::npos);
   });
 }
 
-/// The first of two members that is a string.
+/// The first of two members that is a string with something in it.
 inline std::string first_text(json_object const& body, char const* name, char const* other_name) {
   std::string const* const text = body.find_string(name);
-  std::string const* const found = text ? text : body.find_string(other_name);
+  std::string const* const found = text && !text->empty() ? text : body.find_string(other_name);
   return found ? *found : std::string();
+}
+
+/// `invalid_client`, `E0000007`: what OAuth and Okta write. A gateway's `Not Found` is none, and says nothing about credentials.
+inline std::string only_a_code(std::string const& text) {
+  bool const is_word = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos;
+  bool const is_number =
+      text.size() == 8 && text[0] == 'E' && text.find_first_not_of("0123456789", 1) == std::string::npos;
+  return is_word || is_number ? text : std::string();
 }
 
 /// As it is when it is fit for a log (printable ASCII, short, no secret), else empty.
@@ -99,7 +122,7 @@ inline std::string loggable(std::string const& text, credentials const& sent) {
 /// The error that an answer without a token stands for. `body` is empty when the answer's was not a JSON object.
 /// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`.
 inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent) {
-  std::string const sent_code = detail::first_text(body, "error", "errorCode");
+  std::string const sent_code = detail::only_a_code(detail::first_text(body, "error", "errorCode"));
   std::string const code = detail::loggable(sent_code, sent);
   std::string const description = detail::loggable(detail::first_text(body, "error_description", "errorSummary"), sent);
   error_kind const kind = detail::classify(response.status, sent_code);

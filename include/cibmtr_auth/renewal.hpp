@@ -85,10 +85,11 @@ class renewal {
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
       : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
 
-  /// Gives anything but `refused`, a token that the API no longer takes.
-  renewal_outcome run(token const& refused) const {
-    // A holder that hangs for longer than any exchange may take is not waited for.
-    auto const give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as `patience`
+  /// says, and no longer than an exchange may take; then this one asks alone.
+  renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::seconds(60)) const {
+    auto const give_up_at =
+        std::chrono::steady_clock::now() + (std::min<std::chrono::milliseconds>)(patience, std::chrono::seconds(60));
     for (;;) {
       std::unique_ptr<token_store::lock> const lock = store_->try_lock();
       token_record const record = load();

@@ -55,7 +55,7 @@ class shared_cache {
       }
       return mine.held;
     }
-    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive);
+    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive, patience);
   }
 
   bool invalidate(token const& dead) {
@@ -129,7 +129,7 @@ class shared_cache {
   }
 
   /// No lock is held while the source is on the network.
-  token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive) {
+  token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive, std::chrono::milliseconds patience) {
     if (!mine.renews_with) {
       mine.renews_with = first_;
     }
@@ -139,7 +139,7 @@ class shared_cache {
     mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
     mine.under_way = current;
     lock.unlock();
-    renewal_outcome const outcome = run(*renews_with, refused);
+    renewal_outcome const outcome = run(*renews_with, refused, patience);
     lock.lock();
     current->granted = outcome.granted;
     current->failure = outcome.granted.empty() ? outcome.failure : nullptr;
@@ -159,9 +159,9 @@ class shared_cache {
   }
 
   /// Whatever happens, the callers that wait must hear of it.
-  static renewal_outcome run(renewal const& renews_with, token const& refused) {
+  static renewal_outcome run(renewal const& renews_with, token const& refused, std::chrono::milliseconds patience) {
     try {
-      return renews_with.run(refused);
+      return renews_with.run(refused, patience);
     } catch (...) {
       renewal_outcome failed;
       failed.failure = std::current_exception();

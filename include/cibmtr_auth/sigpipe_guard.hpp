@@ -6,6 +6,7 @@
 
 #ifndef _WIN32
 #include <signal.h>
+#include <time.h>
 #endif
 
 namespace cibmtr_auth {
@@ -23,8 +24,13 @@ class sigpipe_guard {
   ~sigpipe_guard() {
     if (!was_pending_ && is_pending()) {
       sigset_t const only_sigpipe = sigpipe();
+#ifdef __APPLE__
       int taken = 0;
       sigwait(&only_sigpipe, &taken);
+#else
+      timespec const at_once = {0, 0};
+      sigtimedwait(&only_sigpipe, nullptr, &at_once);  // another thread may have taken it meanwhile
+#endif
     }
     pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
   }

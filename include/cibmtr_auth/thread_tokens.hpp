@@ -34,9 +34,8 @@ class thread_tokens {
   thread_tokens& operator=(thread_tokens const&) = delete;
   /// Nobody is reading any more; but threads that live on must not keep the token.
   ~thread_tokens() {
-    for (std::shared_ptr<entry> const& mine : all_) {
-      mine->copy.held = token();
-      mine->is_orphan = true;
+    for (std::shared_ptr<entry> const& one : all_) {
+      one->abandon();
     }
   }
 
@@ -73,13 +72,20 @@ class thread_tokens {
     unsigned long long owner = 0;
     std::atomic<bool> is_orphan{false};
     thread_token copy;
+    std::mutex abandoning;
+
+    /// By the thread or by the cache, which may end at the same moment.
+    void abandon() {
+      std::lock_guard<std::mutex> const lock(abandoning);
+      copy.held = token();
+      is_orphan = true;
+    }
   };
   struct entries : std::vector<std::shared_ptr<entry>> {
     ~entries() {
       has_ended() = true;
-      for (auto const& mine : *this) {
-        mine->copy.held = token();
-        mine->is_orphan = true;
+      for (std::shared_ptr<entry> const& mine : *this) {
+        mine->abandon();
       }
     }
   };

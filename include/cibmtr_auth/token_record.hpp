@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <random>
 #include <string>
 #include <utility>
 
@@ -85,7 +84,6 @@ inline bool is_undamaged(std::string const& text, json_object const& object) {
 
 /// One JSON object. It holds no secret but the token.
 inline secret write_record(token_record const& record, fingerprint const& whose, shared_clock const& clock) {
-  std::uint64_t const salt = std::random_device()();
   std::string text;
   text.reserve(2048 + record.granted.value().size() + 2 * record.granted.scope().size());
   auto add = [&text](char const* name, std::string const& value) {
@@ -95,8 +93,7 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
     text += value;
   };
   add("version", std::to_string(detail::record_version));
-  add("salt", std::to_string(salt));
-  add("check", std::to_string(whose.check(salt)));
+  add("check", std::to_string(whose.check()));
   add("clock", detail::quoted(clock.id));
   add("written_ms", std::to_string(clock.shows_ms));
   add("written_unix_ms", std::to_string(clock.unix_ms));
@@ -126,13 +123,13 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
 inline token_record read_record(std::string const& text, fingerprint const& whose, shared_clock const& clock) {
   using std::chrono::milliseconds;
   json_object object;
-  json_member const* const salt = object.read(text) ? object.find("salt") : nullptr;
+  bool const is_object = object.read(text);
   std::int64_t const written = detail::number_of(object, "written_ms");
   std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");
   bool const is_ours =
-      salt && detail::is_undamaged(text, object) && detail::number_of(object, "version") == detail::record_version &&
-      written >= 0 &&
-      detail::number_of(object, "check") == whose.check(static_cast<std::uint64_t>(detail::number_of(object, "salt")));
+      is_object && detail::is_undamaged(text, object) &&
+      detail::number_of(object, "version") == detail::record_version && written >= 0 &&
+      detail::number_of(object, "check") == whose.check();
   bool const same_clock = detail::text_of(object, "clock") == clock.id;
   std::int64_t const since = same_clock ? clock.shows_ms - written : clock.unix_ms - written_unix;
   if (!is_ours || since < -1000) {

@@ -35,6 +35,20 @@ inline error bad_url(std::string const& field, std::string const& problem) {
   return error(error_kind::configuration, field + " " + problem);
 }
 
+inline std::string percent_decode(std::string const& text) {
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::string const digits = text[i] == '%' ? text.substr(i + 1, 2) : std::string();
+    if (digits.size() == 2 && digits.find_first_not_of("0123456789ABCDEFabcdef") == std::string::npos) {
+      bytes += static_cast<char>(std::stoi(digits, nullptr, 16));
+      i += 2;
+    } else {
+      bytes += text[i];
+    }
+  }
+  return bytes;
+}
+
 /// 1 to 65535, digits only; 0 for anything else.
 inline int port_number(std::string const& digits) {
   if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos) {

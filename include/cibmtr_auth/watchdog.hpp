@@ -4,12 +4,14 @@
 #ifndef CIBMTR_AUTH_WATCHDOG_HPP
 #define CIBMTR_AUTH_WATCHDOG_HPP
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 
 #ifndef _WIN32
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #endif
@@ -22,7 +24,8 @@ namespace detail {
 class watchdog {
  public:
   explicit watchdog(std::chrono::milliseconds timeout)
-      : end_(std::chrono::steady_clock::now() + timeout), thread_([this] { run(); }) {}
+      : end_(std::chrono::steady_clock::now() + (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24))),
+        thread_([this] { run(); }) {}
   ~watchdog() {
     {
       std::lock_guard<std::mutex> const lock(mutex_);
@@ -40,7 +43,7 @@ class watchdog {
     std::lock_guard<std::mutex> const lock(mutex_);
     release();
 #ifndef _WIN32
-    socket_ = dup(socket);
+    socket_ = fcntl(socket, F_DUPFD_CLOEXEC, 0);
 #else
     static_cast<void>(socket);
 #endif
@@ -53,14 +56,15 @@ class watchdog {
  private:
   void run() {
     std::unique_lock<std::mutex> lock(mutex_);
-    bool const done_in_time = done_.wait_until(lock, end_, [this] { return is_done_; });
+    auto bite_at = end_;
+    while (!done_.wait_until(lock, bite_at, [this] { return is_done_; })) {
 #ifndef _WIN32
-    if (!done_in_time && socket_ >= 0) {
-      shutdown(socket_, SHUT_RDWR);
-    }
-#else
-    static_cast<void>(done_in_time);
+      if (socket_ >= 0) {
+        shutdown(socket_, SHUT_RDWR);
+      }
 #endif
+      bite_at = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);  // a socket may be made after the end
+    }
   }
 
   void release() {
