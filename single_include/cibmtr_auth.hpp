@@ -1744,10 +1744,9 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
   bool const is_object = object.read(text);
   std::int64_t const written = detail::number_of(object, "written_ms");
   std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");
-  bool const is_ours =
-      is_object && detail::is_undamaged(text, object) &&
-      detail::number_of(object, "version") == detail::record_version && written >= 0 &&
-      detail::number_of(object, "check") == whose.check();
+  bool const is_ours = is_object && detail::is_undamaged(text, object) &&
+                       detail::number_of(object, "version") == detail::record_version && written >= 0 &&
+                       detail::number_of(object, "check") == whose.check();
   bool const same_clock = detail::text_of(object, "clock") == clock.id;
   std::int64_t const since = same_clock ? clock.shows_ms - written : clock.unix_ms - written_unix;
   if (!is_ours || since < -1000) {
@@ -2306,8 +2305,9 @@ class renewal {
     return result;
   }
 
-  renewal_outcome failed(token_record const& before, token const& fallback, error const& failure) const {
+  renewal_outcome failed(token_record const& before, token const& usable_before, error const& failure) const {
     boot_clock::time_point const now = now_();
+    token const fallback = now < usable_before.expires_at() ? usable_before : token();  // asking takes time
     bool const is_same_sort =
         before.failure && (before.failure->kind() == error_kind::rejected) == (failure.kind() == error_kind::rejected);
     token_record record;
@@ -2430,10 +2430,13 @@ class thread_tokens {
     auto const added = std::make_shared<entry>();
     added->owner = id_;
     std::lock_guard<std::mutex> const lock(mutex_);
-    for (std::shared_ptr<entry> const& one : all_) {
-      hits_of_ended_threads_ += is_orphan(one) ? one->copy.hits.load() : 0;
-    }
-    all_.erase(std::remove_if(all_.begin(), all_.end(), is_orphan), all_.end());
+    // Looked at once: a thread may end at any moment.
+    auto const has_gone = [this](std::shared_ptr<entry> const& one) {
+      bool const is_gone = one->is_orphan;
+      hits_of_ended_threads_ += is_gone ? one->copy.hits.load() : 0;
+      return is_gone;
+    };
+    all_.erase(std::remove_if(all_.begin(), all_.end(), has_gone), all_.end());
     all_.push_back(added);
     mine.push_back(added);
     return &added->copy;
@@ -2509,7 +2512,7 @@ class shared_cache {
       ++mine.status.hits;
       if (copy) {
         copy->held = mine.held.detached();
-        copy->renew_at = mine.renew_at;
+        copy->renew_at = (std::min)(mine.renew_at, mine.held.expires_at());
         copy->edition = mine.edition;
       }
       return mine.held;
@@ -2547,8 +2550,9 @@ class shared_cache {
     state& mine = state_.get();
     std::lock_guard<std::mutex> const lock(mine.mutex);
     token_cache_status result = mine.status;
-    result.gets += mine.copies.hits();
-    result.hits += mine.copies.hits();
+    unsigned long long const without_lock = mine.copies.hits();
+    result.gets += without_lock;
+    result.hits += without_lock;
     result.obtained_at = mine.held.obtained_at();
     result.renews_at = mine.held.empty() ? boot_clock::time_point() : mine.renew_at;
     result.expires_at = mine.held.expires_at();
@@ -2600,15 +2604,17 @@ class shared_cache {
     lock.unlock();
     renewal_outcome const outcome = run(*renews_with, refused, patience);
     lock.lock();
-    current->granted = outcome.granted;
-    current->failure = outcome.granted.empty() ? outcome.failure : nullptr;
+    bool const is_current = mine.renews_with == renews_with;  // else it was reset meanwhile, and this is nobody's token
+    if (is_current) {
+      take(mine, outcome);
+    }
+    bool const is_alive_still = is_current && outcome.failure && now_() < mine.held.expires_at();
+    current->granted = outcome.failure ? (is_alive_still ? mine.held : token()) : outcome.granted;
+    current->failure = current->granted.empty() ? outcome.failure : nullptr;
     current->is_done = true;
     mine.status.requests += outcome.was_asked ? 1 : 0;
     mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
     mine.last_failure = outcome.failure;
-    if (mine.renews_with == renews_with) {  // else it was reset meanwhile, and this is nobody's token
-      take(mine, outcome);
-    }
     mine.done.notify_all();
     lock.unlock();
     if (observer_) {
@@ -2629,7 +2635,8 @@ class shared_cache {
   }
 
   void take(state& mine, renewal_outcome const& outcome) const {
-    if (!outcome.granted.empty()) {
+    // Not the one that the API has refused while the request was under way.
+    if (!outcome.granted.empty() && outcome.granted.value() != mine.refused.value()) {
       mine.held = outcome.granted;
       mine.refused = token();
     }

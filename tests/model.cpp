@@ -105,8 +105,8 @@ struct reference {
     kept = saved.granted;
     return get(p);
   }
-  bool invalidate(process& p) const {
-    if (p.held.empty() || now < p.may_drop_at) {
+  bool invalidate(process& p, token const& dead) const {
+    if (p.held.empty() || p.held.value() != dead.value() || now < p.may_drop_at) {
       return false;
     }
     p.refused.insert(p.held.value());
@@ -202,7 +202,7 @@ class world {
       case event::get: return get(p, *caches_[which], false);
       case event::get_while_refused: return get(p, *caches_[which], true);
       case event::server_changes: return change_server(chance);
-      case event::api_refuses: return refuse(p, *caches_[which]);
+      case event::api_refuses: return refuse(p, *caches_[which], pick(chance, 4) > 0 ? p.held : server_.last);
       case event::store_forgets:
         tell([] { return "the store loses its record"; });
         store_->record = token_record();
@@ -256,11 +256,10 @@ class world {
     return "";
   }
 
-  std::string refuse(process& p, token_cache const& tokens) {
-    token const dead = p.held;
+  std::string refuse(process& p, token_cache const& tokens, token const& dead) {
     bool const was_dropped = tokens.invalidate(dead);
     tell([&] { return "invalidate(" + dead.value() + (was_dropped ? "): dropped" : "): not dropped"); });
-    return was_dropped == model_.invalidate(p) ? "" : "the model says otherwise";
+    return was_dropped == model_.invalidate(p, dead) ? "" : "the model says otherwise";
   }
 
   /// The credentials change, for both.
@@ -289,7 +288,7 @@ class world {
     if (is_refused_meanwhile) {
       server_.meanwhile = [&] {
         tokens.invalidate(p.held);
-        model_.invalidate(p);
+        model_.invalidate(p, token(p.held));
       };
     }
     outcome const real = ask(tokens);

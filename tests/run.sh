@@ -14,6 +14,8 @@ ready() {
 }
 ready || install g++ clang cmake ninja-build pkg-config python3 python3-requests curl openssl \
   ca-certificates libcpp-httplib-dev picojson-dev doctest-dev libcli11-dev libssl-dev
+{ has_commands redis-server redis-cli && has_headers hiredis/hiredis.h; } ||
+  install redis-server libhiredis-dev || echo "Going on without Redis."
 has_commands node npm || install nodejs npm || echo "Going on without Node.js."
 
 # build NAME CMAKE_OPTION...: both trees, as different from each other as they can be.

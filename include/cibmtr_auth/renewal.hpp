@@ -158,8 +158,9 @@ class renewal {
     return result;
   }
 
-  renewal_outcome failed(token_record const& before, token const& fallback, error const& failure) const {
+  renewal_outcome failed(token_record const& before, token const& usable_before, error const& failure) const {
     boot_clock::time_point const now = now_();
+    token const fallback = now < usable_before.expires_at() ? usable_before : token();  // asking takes time
     bool const is_same_sort =
         before.failure && (before.failure->kind() == error_kind::rejected) == (failure.kind() == error_kind::rejected);
     token_record record;

@@ -50,7 +50,7 @@ class shared_cache {
       ++mine.status.hits;
       if (copy) {
         copy->held = mine.held.detached();
-        copy->renew_at = mine.renew_at;
+        copy->renew_at = (std::min)(mine.renew_at, mine.held.expires_at());
         copy->edition = mine.edition;
       }
       return mine.held;
@@ -88,8 +88,9 @@ class shared_cache {
     state& mine = state_.get();
     std::lock_guard<std::mutex> const lock(mine.mutex);
     token_cache_status result = mine.status;
-    result.gets += mine.copies.hits();
-    result.hits += mine.copies.hits();
+    unsigned long long const without_lock = mine.copies.hits();
+    result.gets += without_lock;
+    result.hits += without_lock;
     result.obtained_at = mine.held.obtained_at();
     result.renews_at = mine.held.empty() ? boot_clock::time_point() : mine.renew_at;
     result.expires_at = mine.held.expires_at();
@@ -141,15 +142,17 @@ class shared_cache {
     lock.unlock();
     renewal_outcome const outcome = run(*renews_with, refused, patience);
     lock.lock();
-    current->granted = outcome.granted;
-    current->failure = outcome.granted.empty() ? outcome.failure : nullptr;
+    bool const is_current = mine.renews_with == renews_with;  // else it was reset meanwhile, and this is nobody's token
+    if (is_current) {
+      take(mine, outcome);
+    }
+    bool const is_alive_still = is_current && outcome.failure && now_() < mine.held.expires_at();
+    current->granted = outcome.failure ? (is_alive_still ? mine.held : token()) : outcome.granted;
+    current->failure = current->granted.empty() ? outcome.failure : nullptr;
     current->is_done = true;
     mine.status.requests += outcome.was_asked ? 1 : 0;
     mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
     mine.last_failure = outcome.failure;
-    if (mine.renews_with == renews_with) {  // else it was reset meanwhile, and this is nobody's token
-      take(mine, outcome);
-    }
     mine.done.notify_all();
     lock.unlock();
     if (observer_) {
@@ -170,7 +173,8 @@ class shared_cache {
   }
 
   void take(state& mine, renewal_outcome const& outcome) const {
-    if (!outcome.granted.empty()) {
+    // Not the one that the API has refused while the request was under way.
+    if (!outcome.granted.empty() && outcome.granted.value() != mine.refused.value()) {
       mine.held = outcome.granted;
       mine.refused = token();
     }

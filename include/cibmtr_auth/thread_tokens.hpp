@@ -106,10 +106,13 @@ class thread_tokens {
     auto const added = std::make_shared<entry>();
     added->owner = id_;
     std::lock_guard<std::mutex> const lock(mutex_);
-    for (std::shared_ptr<entry> const& one : all_) {
-      hits_of_ended_threads_ += is_orphan(one) ? one->copy.hits.load() : 0;
-    }
-    all_.erase(std::remove_if(all_.begin(), all_.end(), is_orphan), all_.end());
+    // Looked at once: a thread may end at any moment.
+    auto const has_gone = [this](std::shared_ptr<entry> const& one) {
+      bool const is_gone = one->is_orphan;
+      hits_of_ended_threads_ += is_gone ? one->copy.hits.load() : 0;
+      return is_gone;
+    };
+    all_.erase(std::remove_if(all_.begin(), all_.end(), has_gone), all_.end());
     all_.push_back(added);
     mine.push_back(added);
     return &added->copy;

@@ -126,10 +126,9 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
   bool const is_object = object.read(text);
   std::int64_t const written = detail::number_of(object, "written_ms");
   std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");
-  bool const is_ours =
-      is_object && detail::is_undamaged(text, object) &&
-      detail::number_of(object, "version") == detail::record_version && written >= 0 &&
-      detail::number_of(object, "check") == whose.check();
+  bool const is_ours = is_object && detail::is_undamaged(text, object) &&
+                       detail::number_of(object, "version") == detail::record_version && written >= 0 &&
+                       detail::number_of(object, "check") == whose.check();
   bool const same_clock = detail::text_of(object, "clock") == clock.id;
   std::int64_t const since = same_clock ? clock.shows_ms - written : clock.unix_ms - written_unix;
   if (!is_ours || since < -1000) {
