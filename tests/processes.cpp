@@ -316,7 +316,9 @@ TEST_CASE("a forked child never waits for the request of a thread that it does n
   CHECK(tokens.get().value() == "of-the-parent");
 }
 
-TEST_CASE("a child that is forked while threads hammer the cache never deadlocks") {
+// Not under sanitizers, whose own allocators may deadlock then (mended in LLVM 18 and 19, pull requests 75290 and 96600).
+TEST_CASE("a child that is forked while threads hammer the cache never deadlocks" *
+          doctest::skip(tests::is_sanitized)) {
   pid_t const parent = getpid();
   token_cache const tokens([parent] {
     // Those of the parent are about to expire when they come, so each call renews.
