@@ -50,9 +50,15 @@
 #include <cibmtr_auth/bearer_header.hpp>      // carry it; on a 401 renew once
 #include <cibmtr_auth/proxy.hpp>              // which proxy stands between this machine and a host
 #include <cibmtr_auth/sigpipe_guard.hpp>      // keeps SIGPIPE from the host program
-#include <cibmtr_auth/watchdog.hpp>           // ends an exchange when its time is up
 #include <cibmtr_auth/https_options.hpp>      // how the bundled transport connects
-#include <cibmtr_auth/https_client.hpp>       // a cpp-httplib client made safe
+#include <cibmtr_auth/deadline.hpp>           // when an exchange must have ended
+#include <cibmtr_auth/tcp_connection.hpp>     // bytes to and from a host, until then
+#include <cibmtr_auth/proxy_tunnel.hpp>       // a way through an HTTP proxy
+#include <cibmtr_auth/certificate_authorities.hpp>  // where the CAs are that this machine trusts
+#include <cibmtr_auth/server_certificate.hpp> // what a certificate says, and why it is not trusted
+#include <cibmtr_auth/tls_context.hpp>        // whom the bundled transport trusts
+#include <cibmtr_auth/tls_connection.hpp>     // TLS with the server verified
+#include <cibmtr_auth/http_answer.hpp>        // one answer, read by cpp-httplib
 #include <cibmtr_auth/https.hpp>              // the bundled transport
 #include <cibmtr_auth/make_token_cache.hpp>   // the whole chain in one call
 // clang-format on

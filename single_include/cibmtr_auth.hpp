@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <climits>
 #include <cmath>
 #include <condition_variable>
 #include <cstddef>
@@ -36,6 +37,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -2944,96 +2946,23 @@ class sigpipe_guard {
 
 #endif  // CIBMTR_AUTH_SIGPIPE_GUARD_HPP
 
-// Ends an exchange when its time is up, whatever the peer does.
-
-#ifndef CIBMTR_AUTH_WATCHDOG_HPP
-#define CIBMTR_AUTH_WATCHDOG_HPP
-
-#ifndef _WIN32
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#endif
-
-namespace cibmtr_auth {
-namespace detail {
-
-/// Shuts a socket down at a point in time: an HTTP client's own timeouts start anew with every read. It holds a duplicate,
-/// since the original's number may belong to another file by then. On Windows it only keeps the time.
-class watchdog {
- public:
-  explicit watchdog(std::chrono::milliseconds timeout)
-      : end_(std::chrono::steady_clock::now() + (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24))),
-        thread_([this] { run(); }) {}
-  ~watchdog() {
-    {
-      std::lock_guard<std::mutex> const lock(mutex_);
-      is_done_ = true;
-    }
-    done_.notify_one();
-    thread_.join();
-    release();
-  }
-  watchdog(watchdog const&) = delete;
-  watchdog& operator=(watchdog const&) = delete;
-
-  template <typename Socket>
-  void watch(Socket socket) {
-    std::lock_guard<std::mutex> const lock(mutex_);
-    release();
-#ifndef _WIN32
-    socket_ = fcntl(socket, F_DUPFD_CLOEXEC, 0);
-#else
-    static_cast<void>(socket);
-#endif
-  }
-
-  bool time_is_up() const {
-    return std::chrono::steady_clock::now() >= end_;
-  }
-
- private:
-  void run() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    auto bite_at = end_;
-    while (!done_.wait_until(lock, bite_at, [this] { return is_done_; })) {
-#ifndef _WIN32
-      if (socket_ >= 0) {
-        shutdown(socket_, SHUT_RDWR);
-      }
-#endif
-      bite_at = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);  // a socket may be made after the end
-    }
-  }
-
-  void release() {
-#ifndef _WIN32
-    if (socket_ >= 0) {
-      close(socket_);
-    }
-#endif
-    socket_ = -1;
-  }
-
-  std::chrono::steady_clock::time_point const end_;
-  std::mutex mutex_;
-  std::condition_variable done_;
-  bool is_done_ = false;
-  int socket_ = -1;
-  std::thread thread_;
-};
-
-}  // namespace detail
-}  // namespace cibmtr_auth
-
-#endif  // CIBMTR_AUTH_WATCHDOG_HPP
-
 // How the bundled transport connects.
 
 #ifndef CIBMTR_AUTH_HTTPS_OPTIONS_HPP
 #define CIBMTR_AUTH_HTTPS_OPTIONS_HPP
 
 namespace cibmtr_auth {
+
+/// Whom an exchange talks to, for a diagnosis. Texts for people; those of TLS are empty for plain HTTP.
+struct https_peer {
+  std::string proxy;        ///< `host:port`, empty for none
+  std::string address;      ///< of the host, or of the proxy
+  std::string tls_version;  ///< `TLSv1.3`
+  std::string subject;      ///< of the server's certificate
+  std::string issuer;
+  std::string expires_at;
+  std::string authorities;  ///< where the trusted CAs come from
+};
 
 struct https_options {
   /// For the whole exchange, whatever the peer does; only the name look-up is not counted.
@@ -3043,20 +2972,737 @@ struct https_options {
   /// Certificate authorities to trust instead of the system's: a PEM file, or a directory as `openssl rehash` makes it.
   std::string ca_file;
   std::string ca_directory;
+  /// For a server that asks who calls (mutual TLS): PEM files, the certificate with its chain, the key without a passphrase.
+  std::string client_certificate;
+  std::string client_key;
   /// `http://[user:password@]host:port`; `none`; or empty for what the environment says (`proxy_from_env`).
   std::string proxy;
   /// A longer body is refused as `malformed`. A token's answer may never be longer than 64 KiB.
   std::size_t max_response_size = 16 * 1024 * 1024;
+  /// Told whom the exchange talks to, before the request is sent.
+  std::function<void(https_peer const&)> observer;
 };
 
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_HTTPS_OPTIONS_HPP
 
-// A cpp-httplib client made safe: whom it trusts, how long it waits, which proxy it goes through.
+// When an exchange must have ended.
 
-#ifndef CIBMTR_AUTH_HTTPS_CLIENT_HPP
-#define CIBMTR_AUTH_HTTPS_CLIENT_HPP
+#ifndef CIBMTR_AUTH_DEADLINE_HPP
+#define CIBMTR_AUTH_DEADLINE_HPP
+
+namespace cibmtr_auth {
+namespace detail {
+
+class deadline {
+ public:
+  explicit deadline(std::chrono::milliseconds timeout)
+      : end_(std::chrono::steady_clock::now() +
+             (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24))) {}
+
+  /// Rounded up; zero when the time is up.
+  std::chrono::milliseconds left() const {
+    auto const left = end_ - std::chrono::steady_clock::now() + std::chrono::nanoseconds(999999);
+    return (std::max)(std::chrono::duration_cast<std::chrono::milliseconds>(left), std::chrono::milliseconds::zero());
+  }
+
+ private:
+  std::chrono::steady_clock::time_point const end_;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_DEADLINE_HPP
+
+// Bytes to and from a host, until a deadline.
+
+#ifndef CIBMTR_AUTH_TCP_CONNECTION_HPP
+#define CIBMTR_AUTH_TCP_CONNECTION_HPP
+
+#if CIBMTR_AUTH_HTTPS
+#ifdef _WIN32
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#else
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#endif
+
+namespace cibmtr_auth {
+namespace detail {
+
+#ifdef _WIN32
+using native_socket = SOCKET;
+constexpr native_socket no_socket = INVALID_SOCKET;
+inline void close_socket(native_socket socket) {
+  closesocket(socket);
+}
+inline int poll_socket(pollfd& watched, int milliseconds) {
+  return WSAPoll(&watched, 1, milliseconds);
+}
+inline int socket_error() {
+  return WSAGetLastError();
+}
+inline bool must_wait(int code) {
+  return code == WSAEWOULDBLOCK;
+}
+inline void make_nonblocking(native_socket socket) {
+  unsigned long yes = 1;
+  ioctlsocket(socket, FIONBIO, &yes);
+}
+#else
+using native_socket = int;
+constexpr native_socket no_socket = -1;
+inline void close_socket(native_socket socket) {
+  close(socket);
+}
+inline int poll_socket(pollfd& watched, int milliseconds) {
+  return poll(&watched, 1, milliseconds);
+}
+inline int socket_error() {
+  return errno;
+}
+inline bool must_wait(int code) {
+  return code == EAGAIN || code == EWOULDBLOCK || code == EINPROGRESS || code == EINTR;
+}
+inline void make_nonblocking(native_socket socket) {
+  fcntl(socket, F_SETFD, FD_CLOEXEC);
+  fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
+}
+#endif
+
+/// Every wait ends at the deadline, whatever the peer does, with `timed_out`; only the name look-up is not bounded.
+class tcp_connection {
+ public:
+  /// Tries each of the host's addresses for at most `connect_timeout`. Throws `network` or `timed_out`.
+  tcp_connection(std::string const& host, int port, std::string const& name, deadline const& end,
+                 std::chrono::milliseconds connect_timeout)
+      : name_(name), end_(end) {
+    addrinfo hints = {};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    int const problem = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+    if (problem != 0) {
+      throw error(error_kind::network, name_ + " has no address (" + gai_strerror(problem) +
+                                           "): check the host name and this machine's name service");
+    }
+    std::unique_ptr<addrinfo, void (*)(addrinfo*)> const addresses(found, freeaddrinfo);
+    int failure = 0;
+    for (addrinfo const* one = found; one && socket_ == no_socket; one = one->ai_next) {
+      failure = connect_to(*one, (std::min)(connect_timeout, end_.left()));
+    }
+    if (socket_ == no_socket && failure == 0) {
+      throw out_of_time();
+    }
+    if (socket_ == no_socket) {
+      throw error(error_kind::network, name_ + " cannot be reached (" + std::system_category().message(failure) +
+                                           "): check the network, the host name and the proxy");
+    }
+  }
+  tcp_connection(tcp_connection const&) = delete;
+  tcp_connection& operator=(tcp_connection const&) = delete;
+  ~tcp_connection() { close_socket(socket_); }
+
+  native_socket socket() const { return socket_; }
+  /// What errors call the peer.
+  std::string const& name() const { return name_; }
+  void rename(std::string const& name) { name_ = name; }
+
+  /// The peer's IP address.
+  std::string address() const {
+    sockaddr_storage peer = {};
+    socklen_t size = sizeof peer;
+    char text[NI_MAXHOST] = "";
+    if (getpeername(socket_, reinterpret_cast<sockaddr*>(&peer), &size) == 0) {
+      getnameinfo(reinterpret_cast<sockaddr*>(&peer), size, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+    }
+    return text;
+  }
+
+  /// Until the socket is ready for `events`, POLLIN or POLLOUT.
+  void wait_for(short events) const {
+    if (!is_ready(socket_, events, end_.left())) {
+      throw out_of_time();
+    }
+  }
+
+  void send(char const* bytes, std::size_t size) {
+    while (size > 0) {
+      auto const sent = ::send(socket_, bytes, static_cast<chunk>(size), 0);
+      if (sent >= 0) {
+        bytes += sent;
+        size -= static_cast<std::size_t>(sent);
+      } else {
+        wait_or_throw(POLLOUT);
+      }
+    }
+  }
+
+  /// At least one byte, or 0 when the peer has closed.
+  std::size_t receive(char* to, std::size_t size) {
+    for (;;) {
+      auto const received = recv(socket_, to, static_cast<chunk>(size), 0);
+      if (received >= 0) {
+        return static_cast<std::size_t>(received);
+      }
+      wait_or_throw(POLLIN);
+    }
+  }
+
+  error broken_off() const {
+    return error(error_kind::network, name_ + " broke off the exchange: check the network and the proxy");
+  }
+
+ private:
+#ifdef _WIN32
+  using chunk = int;
+#else
+  using chunk = std::size_t;
+#endif
+
+  static bool is_ready(native_socket socket, short events, std::chrono::milliseconds patience) {
+    deadline const end(patience);
+    for (;;) {
+      pollfd watched = {};
+      watched.fd = socket;
+      watched.events = events;
+      int const ready = poll_socket(watched, static_cast<int>(end.left().count()));
+      if (ready > 0) {
+        return true;
+      }
+      if (end.left() == std::chrono::milliseconds::zero()) {
+        return false;
+      }
+    }
+  }
+
+  /// 0 when it is connected or the time is up, else why it is not.
+  int connect_to(addrinfo const& address, std::chrono::milliseconds patience) {
+    native_socket const made = ::socket(address.ai_family, address.ai_socktype, address.ai_protocol);
+    if (made == no_socket) {
+      return socket_error();
+    }
+    make_nonblocking(made);
+    int const yes = 1;
+    setsockopt(made, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<char const*>(&yes), sizeof yes);
+    int failure = connect(made, address.ai_addr, static_cast<socklen_t>(address.ai_addrlen)) == 0 ? 0 : socket_error();
+    bool is_connected = failure == 0;
+    if (must_wait(failure)) {
+      socklen_t size = sizeof failure;
+      failure = 0;
+      is_connected = is_ready(made, POLLOUT, patience) &&
+                     getsockopt(made, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&failure), &size) == 0 &&
+                     failure == 0;
+    }
+    if (is_connected) {
+      socket_ = made;
+    } else {
+      close_socket(made);
+    }
+    return failure;
+  }
+
+  void wait_or_throw(short events) const {
+    if (!must_wait(socket_error())) {
+      throw broken_off();
+    }
+    wait_for(events);
+  }
+
+  error out_of_time() const {
+    return error(error_kind::timed_out, name_ + " did not answer in time: try again, or allow more (timeout)");
+  }
+
+  std::string name_;
+  deadline const& end_;
+  native_socket socket_ = no_socket;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_TCP_CONNECTION_HPP
+
+// A way through an HTTP proxy (RFC 9110, section 9.3.6).
+
+#ifndef CIBMTR_AUTH_PROXY_TUNNEL_HPP
+#define CIBMTR_AUTH_PROXY_TUNNEL_HPP
+
+#if CIBMTR_AUTH_HTTPS
+namespace cibmtr_auth {
+namespace detail {
+
+/// The status that the proxy answers with; its credentials go to it alone.
+inline int ask_for_tunnel(tcp_connection& to_proxy, url const& proxy, std::string const& destination) {
+  std::string request = "CONNECT " + destination + " HTTP/1.1\r\nHost: " + destination + "\r\n";
+  if (!proxy.user_info.empty()) {
+    secret const credentials(percent_decode(proxy.user_info));
+    secret const encoded(base64_encode(credentials.reveal()));
+    request.reserve(request.size() + encoded.reveal().size() + 64);
+    request += "Proxy-Authorization: Basic " + encoded.reveal() + "\r\n";
+  }
+  request += "\r\n";
+  secret const sent(std::move(request));
+  to_proxy.send(sent.reveal().data(), sent.reveal().size());
+
+  std::string head;  // byte by byte: what follows it is the server's
+  char byte = 0;
+  while (head.size() < 16 * 1024 && (head.size() < 4 || head.compare(head.size() - 4, 4, "\r\n\r\n") != 0)) {
+    if (to_proxy.receive(&byte, 1) == 0) {
+      break;
+    }
+    head += byte;
+  }
+  bool const is_http = head.size() > 12 && head.compare(0, 7, "HTTP/1.") == 0 && head[8] == ' ';
+  return is_http ? std::atoi(head.substr(9, 3).c_str()) : 0;
+}
+
+/// Throws `network` when the proxy refuses.
+inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& to) {
+  std::string const destination =
+      (to.host.find(':') == std::string::npos ? to.host : "[" + to.host + "]") + ":" + std::to_string(to.port);
+  int const status = ask_for_tunnel(to_proxy, proxy, destination);
+  if (status >= 200 && status <= 299) {
+    return;
+  }
+  std::string const refusal = to_proxy.name() + " refuses the tunnel to " + destination;
+  if (status == 0) {
+    throw error(error_kind::network, to_proxy.name() + " is no HTTP proxy, or broke off: check its host and port");
+  }
+  if (status == 401 || status == 407) {
+    throw error(error_kind::network,
+                refusal + " with HTTP " + std::to_string(status) + ": put its user and password into the proxy URL",
+                status);
+  }
+  throw error(error_kind::network,
+              refusal + " with HTTP " + std::to_string(status) + ": ask its administrator to allow it", status);
+}
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_PROXY_TUNNEL_HPP
+
+// Where the certificate authorities are that this machine trusts.
+
+#ifndef CIBMTR_AUTH_CERTIFICATE_AUTHORITIES_HPP
+#define CIBMTR_AUTH_CERTIFICATE_AUTHORITIES_HPP
+
+#if CIBMTR_AUTH_HTTPS
+#include <openssl/x509.h>
+#ifndef _WIN32
+#include <dirent.h>
+#endif
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// A PEM file, a directory as `openssl rehash` makes it, or both; empty for none.
+struct certificate_authorities {
+  std::string file;
+  std::string directory;
+
+  /// For people.
+  std::string text() const { return file + (file.empty() || directory.empty() ? "" : " and ") + directory; }
+};
+
+inline bool can_read(std::string const& file) {
+  return std::ifstream(file).peek() != std::ifstream::traits_type::eof();
+}
+
+/// Whether OpenSSL could find a CA there: it looks for `<8 hex digits>.<number>`.
+inline bool is_hashed_directory(std::string const& path) {
+#ifdef _WIN32
+  static_cast<void>(path);
+  return false;
+#else
+  DIR* const directory = opendir(path.c_str());
+  bool is_hashed = false;
+  while (dirent const* const entry = directory && !is_hashed ? readdir(directory) : nullptr) {
+    std::string const name = entry->d_name;
+    is_hashed = name.size() >= 10 && name[8] == '.' && name.find_first_not_of("0123456789abcdef") == 8 &&
+                name.find_first_not_of("0123456789", 9) == std::string::npos;
+  }
+  if (directory) {
+    closedir(directory);
+  }
+  return is_hashed;
+#endif
+}
+
+/// Those that the options name. Else, as OpenSSL has it, those that SSL_CERT_FILE and SSL_CERT_DIR name, each beside the
+/// other's default. Else this system's: of a hashed directory OpenSSL reads the one CA that it needs, of a bundle all
+/// of them (Debian's: 24 ms), so the first comes first. Neither, when the usual places, added to `tried`, have none.
+inline certificate_authorities find_authorities(https_options const& options, std::vector<std::string>& tried) {
+  if (!options.ca_file.empty() || !options.ca_directory.empty()) {
+    return {options.ca_file, options.ca_directory};
+  }
+  char const* const file_variable = std::getenv(X509_get_default_cert_file_env());
+  char const* const directory_variable = std::getenv(X509_get_default_cert_dir_env());
+  if (file_variable || directory_variable) {
+    return {file_variable ? file_variable : X509_get_default_cert_file(),
+            directory_variable ? directory_variable : X509_get_default_cert_dir()};
+  }
+  for (std::string const& directory : {std::string(X509_get_default_cert_dir()), std::string("/etc/ssl/certs")}) {
+    tried.push_back(directory);
+    if (is_hashed_directory(directory)) {
+      return {"", directory};
+    }
+  }
+  for (std::string const& file :
+       {std::string(X509_get_default_cert_file()), std::string("/etc/ssl/certs/ca-certificates.crt"),
+        std::string("/etc/pki/tls/certs/ca-bundle.crt"), std::string("/etc/ssl/cert.pem")}) {
+    tried.push_back(file);
+    if (can_read(file)) {
+      return {file, ""};
+    }
+  }
+  return {"", ""};
+}
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_CERTIFICATE_AUTHORITIES_HPP
+
+// What a server's certificate says, and why it is not trusted, for people.
+
+#ifndef CIBMTR_AUTH_SERVER_CERTIFICATE_HPP
+#define CIBMTR_AUTH_SERVER_CERTIFICATE_HPP
+
+#if CIBMTR_AUTH_HTTPS
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// What `print` writes, without control characters, which whoever made the certificate may have put there.
+template <typename Print>
+std::string printed(Print print) {
+  std::unique_ptr<BIO, int (*)(BIO*)> const memory(BIO_new(BIO_s_mem()), BIO_free);
+  char text[256] = "";
+  int length = 0;
+  if (memory && print(memory.get())) {
+    length = BIO_read(memory.get(), text, sizeof text);
+  }
+  std::string clean;
+  for (int i = 0; i < length; ++i) {
+    clean += text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+  }
+  return clean;
+}
+
+inline std::string name_text(X509_NAME const* name) {
+  return printed([name](BIO* out) { return X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253) >= 0; });
+}
+
+inline std::string time_text(ASN1_TIME const* time) {
+  return printed([time](BIO* out) { return ASN1_TIME_print(out, time) == 1; });
+}
+
+inline std::string time_text(std::time_t time) {
+  std::unique_ptr<ASN1_TIME, void (*)(ASN1_TIME*)> const converted(ASN1_TIME_set(nullptr, time), ASN1_TIME_free);
+  return time_text(converted.get());
+}
+
+/// The subjectAltName: the hosts that a certificate is for.
+inline std::string names_text(X509* certificate) {
+  int const place = X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1);
+  X509_EXTENSION* const names = place < 0 ? nullptr : X509_get_ext(certificate, place);
+  std::string const text =
+      names ? printed([names](BIO* out) { return X509V3_EXT_print(out, names, 0, 0) == 1; }) : std::string();
+  return text.empty() ? "no host" : text;
+}
+
+/// Why `certificate`, the server's or one of its chain, is not to be trusted by the CAs of `authorities`.
+inline std::string distrust_text(int code, X509* certificate, std::string const& host, std::string const& authorities) {
+  std::string const about = "the certificate of " + host + " ";
+  std::string const clock = "this machine's clock says " + time_text(std::time(nullptr));
+  switch (certificate ? code : X509_V_ERR_UNSPECIFIED) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return about + "(" + name_text(X509_get_subject_name(certificate)) + ") has expired on " +
+             time_text(X509_get0_notAfter(certificate)) + "; " + clock +
+             ": set it right, or the server needs a new certificate";
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return about + "(" + name_text(X509_get_subject_name(certificate)) + ") is not yet valid, not before " +
+             time_text(X509_get0_notBefore(certificate)) + "; " + clock + ": set it right";
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+      return about + "is self-signed (" + name_text(X509_get_subject_name(certificate)) +
+             "): check the URL; name it (ca_file) only if it is your own test server";
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+      return about + "is from an unknown CA (" + name_text(X509_get_issuer_name(certificate)) +
+             "); trusted CAs: " + authorities +
+             ". If your network inspects TLS, its administrator has that CA (ca_file)";
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return about + "is for another host (" + names_text(certificate) + "): check the URL";
+    default: break;
+  }
+  return about + "is not to be trusted: " + X509_verify_cert_error_string(code);
+}
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_SERVER_CERTIFICATE_HPP
+
+// Whom the bundled transport trusts, and as whom it comes.
+
+#ifndef CIBMTR_AUTH_TLS_CONTEXT_HPP
+#define CIBMTR_AUTH_TLS_CONTEXT_HPP
+
+#if CIBMTR_AUTH_HTTPS
+#include <openssl/ssl.h>
+
+namespace cibmtr_auth {
+namespace detail {
+
+inline error bad_option(std::string const& name, std::string const& path, std::string const& problem) {
+  return error(error_kind::configuration, name + " " + path + " " + problem);
+}
+
+/// TLS 1.2 or newer, and a server whose certificate is verified: there is no switch to turn that off. Made once and used
+/// for many exchanges, since reading a bundle of CAs takes longer than a handshake.
+class tls_context {
+ public:
+  /// Throws `configuration` for files that are no certificates or keys.
+  explicit tls_context(https_options const& options) : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
+    if (!context_ || SSL_CTX_set_min_proto_version(context_.get(), TLS1_2_VERSION) != 1) {
+      throw error(error_kind::configuration, "OpenSSL cannot be set up: check its configuration file (openssl.cnf)");
+    }
+    trust(options);
+    if (!options.client_certificate.empty() || !options.client_key.empty()) {
+      identify(options);
+    }
+  }
+
+  SSL_CTX* get() const { return context_.get(); }
+  /// Where the trusted CAs come from, for people.
+  std::string const& authorities() const { return authorities_; }
+
+ private:
+  void trust(https_options const& options) {
+    std::vector<std::string> tried;
+    certificate_authorities const found = find_authorities(options, tried);
+    authorities_ = found.text();
+    if (authorities_.empty()) {
+      authorities_ = "none found in";
+      for (std::string const& place : tried) {
+        authorities_ += " " + place;
+      }
+      authorities_ += "; install the system's (ca-certificates), or name them";
+      return;
+    }
+    bool const are_named = !options.ca_file.empty() || !options.ca_directory.empty();
+    if (!found.file.empty() && (are_named || can_read(found.file)) &&
+        SSL_CTX_load_verify_locations(context_.get(), found.file.c_str(), nullptr) != 1) {
+      throw bad_option("the CA file", found.file, "cannot be read or holds no PEM certificate");
+    }
+    if (!found.directory.empty() &&
+        SSL_CTX_load_verify_locations(context_.get(), nullptr, found.directory.c_str()) != 1) {
+      throw bad_option("the CA directory", found.directory, "cannot be used");
+    }
+  }
+
+  void identify(https_options const& options) {
+    SSL_CTX_set_default_passwd_cb(context_.get(),
+                                  [](char*, int, int, void*) { return 0; });  // else it asks the terminal
+    if (SSL_CTX_use_certificate_chain_file(context_.get(), options.client_certificate.c_str()) != 1) {
+      throw bad_option("client_certificate", options.client_certificate, "cannot be read or holds no PEM certificate");
+    }
+    if (SSL_CTX_use_PrivateKey_file(context_.get(), options.client_key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(context_.get()) != 1) {
+      throw bad_option("client_key", options.client_key,
+                       "cannot be read, is protected by a passphrase, or does not belong to client_certificate");
+    }
+  }
+
+  std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> const context_;
+  std::string authorities_;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_TLS_CONTEXT_HPP
+
+// TLS over a connection, with the server's certificate verified before anything is sent.
+
+#ifndef CIBMTR_AUTH_TLS_CONNECTION_HPP
+#define CIBMTR_AUTH_TLS_CONNECTION_HPP
+
+#if CIBMTR_AUTH_HTTPS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+namespace cibmtr_auth {
+namespace detail {
+
+class tls_connection {
+ public:
+  /// Shakes hands. Throws `tls` when the server is not to be trusted, else as `tcp_connection` does.
+  tls_connection(tcp_connection& below, tls_context const& context, std::string const& host)
+      : below_(below), context_(context), ssl_(SSL_new(context.get()), SSL_free) {
+    if (!ssl_ || SSL_set_fd(ssl_.get(), static_cast<int>(below.socket())) != 1) {
+      throw error(error_kind::tls, "OpenSSL cannot make a connection: out of memory");
+    }
+    expect(host.back() == '.' ? host.substr(0, host.size() - 1) : host);
+    until_done([this] { return SSL_connect(ssl_.get()); });
+    is_trusted_ = true;
+  }
+  tls_connection(tls_connection const&) = delete;
+  tls_connection& operator=(tls_connection const&) = delete;
+  ~tls_connection() {
+    if (is_trusted_ && !has_failed_) {
+      SSL_shutdown(ssl_.get());
+    }
+  }
+
+  void send(char const* bytes, std::size_t size) {
+    while (size > 0) {
+      int const sent = until_done([&] { return SSL_write(ssl_.get(), bytes, chunk(size)); });
+      bytes += sent;
+      size -= static_cast<std::size_t>(sent);
+    }
+  }
+
+  /// At least one byte, or 0 when the peer has closed as TLS has it, so that nobody on the way can have cut anything off.
+  std::size_t receive(char* to, std::size_t size) {
+    return static_cast<std::size_t>(until_done([&] { return SSL_read(ssl_.get(), to, chunk(size)); }));
+  }
+
+  void describe(https_peer& peer) const {
+    peer.tls_version = SSL_get_version(ssl_.get());
+    peer.authorities = context_.authorities();
+    std::unique_ptr<X509, void (*)(X509*)> const certificate(SSL_get_peer_certificate(ssl_.get()), X509_free);
+    if (certificate) {
+      peer.subject = name_text(X509_get_subject_name(certificate.get()));
+      peer.issuer = name_text(X509_get_issuer_name(certificate.get()));
+      peer.expires_at = time_text(X509_get0_notAfter(certificate.get()));
+    }
+  }
+
+ private:
+  static int chunk(std::size_t size) { return static_cast<int>((std::min<std::size_t>)(size, INT_MAX)); }
+
+  /// The host by its subjectAltName only, never by the subject's common name (RFC 9110, section 4.3.4).
+  void expect(std::string const& host) {
+    host_ = host;
+    X509_VERIFY_PARAM* const param = SSL_get0_param(ssl_.get());
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) != 1) {
+      X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size());
+      SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
+    }
+    SSL_set_app_data(ssl_.get(), this);
+    SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, note_distrust);
+  }
+
+  /// Called by OpenSSL for each certificate; changes nothing of its verdict.
+  static int note_distrust(int is_trusted, X509_STORE_CTX* chain) noexcept {
+    auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    auto* const self = static_cast<tls_connection*>(SSL_get_app_data(ssl));
+    if (is_trusted != 1 && self->distrust_.empty()) {
+      try {
+        self->distrust_ = distrust_text(X509_STORE_CTX_get_error(chain), X509_STORE_CTX_get_current_cert(chain),
+                                        self->host_, self->context_.authorities());
+      } catch (...) {  // the handshake fails all the same
+      }
+    }
+    return is_trusted;
+  }
+
+  /// Repeats `step` until it has succeeded. Gives what it gave, 0 for the peer's close.
+  template <typename Step>
+  int until_done(Step step) {
+    for (;;) {
+      ERR_clear_error();
+      int const result = step();
+      int const state = result > 0 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+      if (state == SSL_ERROR_WANT_READ) {
+        below_.wait_for(POLLIN);
+      } else if (state == SSL_ERROR_WANT_WRITE) {
+        below_.wait_for(POLLOUT);
+      } else if (state == SSL_ERROR_NONE || (state == SSL_ERROR_ZERO_RETURN && is_trusted_)) {
+        return result > 0 ? result : 0;
+      } else {
+        has_failed_ = true;
+        throw failure(state);
+      }
+    }
+  }
+
+  error failure(int state) const {
+    unsigned long const code = ERR_peek_last_error();
+    int const reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    if (!distrust_.empty()) {
+      return error(error_kind::tls, distrust_ + ". Nothing was sent");
+    }
+    switch (reason) {
+      case SSL_R_WRONG_VERSION_NUMBER:
+      case SSL_R_HTTP_REQUEST:
+      case SSL_R_PACKET_LENGTH_TOO_LONG:
+        return error(error_kind::tls, below_.name() + " does not speak TLS on this port: check the URL's port");
+      case SSL_R_UNSUPPORTED_PROTOCOL:
+      case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+        return error(error_kind::tls, below_.name() + " speaks no TLS newer than 1.1: it must learn TLS 1.2");
+      case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+      case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+        return error(error_kind::tls, below_.name() +
+                                          " wants a client certificate that it trusts: give one (client_certificate, "
+                                          "client_key)");
+      default: break;
+    }
+#ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
+    bool const is_cut_off = reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+#else
+    bool const is_cut_off = false;
+#endif
+    if (state != SSL_ERROR_SSL || is_cut_off || reason == 0) {
+      return below_.broken_off();
+    }
+    return error(error_kind::tls, "TLS with " + below_.name() + " failed: " + ERR_reason_error_string(code));
+  }
+
+  tcp_connection& below_;
+  tls_context const& context_;
+  std::unique_ptr<SSL, void (*)(SSL*)> const ssl_;
+  std::string host_;
+  std::string distrust_;
+  bool is_trusted_ = false;
+  bool has_failed_ = false;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_TLS_CONNECTION_HPP
+
+// One answer, read by cpp-httplib from bytes that are counted on the way.
+
+#ifndef CIBMTR_AUTH_HTTP_ANSWER_HPP
+#define CIBMTR_AUTH_HTTP_ANSWER_HPP
 
 #if CIBMTR_AUTH_HTTPS
 #ifndef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -3064,121 +3710,142 @@ struct https_options {
     "Compile the whole program with `pkg-config --cflags cpp-httplib` or -DCPPHTTPLIB_OPENSSL_SUPPORT; or set CIBMTR_AUTH_HTTPS to 0 and bring your own transport"
 #endif
 #include <httplib.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509_vfy.h>
-#include <openssl/x509v3.h>
-#endif
 
-#if CIBMTR_AUTH_HTTPS
 namespace cibmtr_auth {
 namespace detail {
 
-/// What OpenSSL says of the server's certificate.
-struct certificate_check {
-  httplib::ClientImpl& client;
-  long result;
+/// At least one byte of the answer, or 0 at its end.
+using byte_source = std::function<std::size_t(char*, std::size_t)>;
 
-  /// Runs during the handshake: after a proxy has opened its tunnel, before anything is sent through it. From then
-  /// on the proxy's credentials must be gone, since cpp-httplib adds them to every request.
-  static int run(X509_STORE_CTX* chain, void* self) {
-    auto& check = *static_cast<certificate_check*>(self);
-    int const verified = X509_verify_cert(chain);
-    check.result = X509_STORE_CTX_get_error(chain);
-    check.client.set_proxy_basic_auth("", "");
-    return verified;
+inline error not_http(std::string const& name, std::string const& problem) {
+  return error(error_kind::malformed,
+               name + " answered with what is not HTTP (" + problem + "): check the URL and what stands in between");
+}
+
+/// What cpp-httplib may read. It bounds neither headers nor chunk headers, and 0.11 matches a status line with
+/// a regular expression that takes stack for each character, so both are bounded here.
+class answer_stream : public httplib::Stream {
+ public:
+  answer_stream(std::string const& name, byte_source more, std::string const& body)
+      : name_(name), more_(std::move(more)), body_(body), buffer_(16 * 1024, '\0') {}
+  ~answer_stream() { wipe(buffer_); }
+
+  bool has_ended() const { return has_ended_; }
+
+  ssize_t read(char* to, std::size_t size) {
+    if (next_ == filled_ && !fill()) {
+      return 0;
+    }
+    std::size_t const length = (std::min)(size, filled_ - next_);
+    std::copy_n(buffer_.data() + next_, length, to);
+    next_ += length;
+    if (body_.empty()) {
+      watch_status_line(to, length);
+    }
+    return static_cast<ssize_t>(length);
   }
+
+  // The request has been sent, and what is read waits by itself.
+  ssize_t write(char const*, std::size_t size) { return static_cast<ssize_t>(size); }
+  bool is_readable() const { return true; }
+  bool is_writable() const { return true; }
+  bool wait_readable() const { return true; }
+  bool wait_writable() const { return true; }
+  time_t duration() const { return 0; }
+  socket_t socket() const { return INVALID_SOCKET; }
+  void get_remote_ip_and_port(std::string&, int&) const {}
+  void get_local_ip_and_port(std::string&, int&) const {}
+
+ private:
+  bool fill() {
+    next_ = 0;
+    filled_ = has_ended_ ? 0 : more_(&buffer_[0], buffer_.size());
+    has_ended_ = filled_ == 0;
+    total_ += filled_;
+    if (total_ > buffer_.size() + 64 * 1024 + 8 * body_.size()) {
+      throw not_http(name_, "more headers than content");
+    }
+    return !has_ended_;
+  }
+
+  void watch_status_line(char const* bytes, std::size_t length) {
+    for (std::size_t i = 0; i < length; ++i) {
+      line_.push_back(bytes[i]);
+      if (line_.size() > 1024 && line_.compare(0, 5, "HTTP/") == 0) {
+        throw not_http(name_, "an endless status line");
+      }
+      if (bytes[i] == '\n') {
+        line_.clear();
+      }
+    }
+  }
+
+  std::string const name_;
+  byte_source const more_;
+  std::string const& body_;
+  std::string buffer_;
+  std::size_t next_ = 0;
+  std::size_t filled_ = 0;
+  std::size_t total_ = 0;
+  std::string line_;
+  bool has_ended_ = false;
 };
 
-/// TLS 1.2 or newer; chain and host verified, with no way round. The host by its subjectAltName only: cpp-httplib
-/// itself would also accept the subject's common name (RFC 9110, section 4.3.4).
-inline void require_trust(httplib::SSLClient& client, certificate_check& check, https_options const& options,
-                          std::string const& host) {
-  if (!client.is_valid()) {
-    throw error(error_kind::configuration, "OpenSSL cannot be set up: check its configuration file (openssl.cnf)");
-  }
-  SSL_CTX* const context = client.ssl_context();
-  if (!options.ca_file.empty() || !options.ca_directory.empty()) {
-    char const* const file = options.ca_file.empty() ? nullptr : options.ca_file.c_str();
-    char const* const directory = options.ca_directory.empty() ? nullptr : options.ca_directory.c_str();
-    if (SSL_CTX_load_verify_locations(context, file, directory) != 1) {
-      throw error(error_kind::configuration,
-                  "the CA file " + options.ca_file + " cannot be read or holds no PEM certificate");
-    }
-    client.set_ca_cert_path(options.ca_file, options.ca_directory);  // else cpp-httplib adds the system's
-  }
-  if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  }
-  X509_VERIFY_PARAM* const param = SSL_CTX_get0_param(context);
-  X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) != 1) {
-    X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size());
-  }
-  SSL_CTX_set_cert_verify_callback(context, certificate_check::run, &check);
-  client.enable_server_certificate_verification(true);
-}
+/// cpp-httplib's reader of answers, without its sockets.
+class answer_reader : public httplib::ClientImpl {
+ public:
+  answer_reader() : httplib::ClientImpl("") { set_decompress(false); }
+  using httplib::ClientImpl::process_request;
+};
 
-inline void limit_time(httplib::ClientImpl& client, watchdog& deadline, https_options const& options) {
-  client.set_connection_timeout((std::min)(options.connect_timeout, options.timeout));
-  client.set_read_timeout(options.timeout);
-  client.set_write_timeout(options.timeout);
-  client.set_socket_options([&deadline](socket_t socket) { deadline.watch(socket); });
-  client.set_keep_alive(false);
-  client.set_url_encode(false);
-}
-
-/// Asks the proxy for a tunnel with a client that can take no for an answer: cpp-httplib 0.11 locks up for ever when
-/// its own CONNECT is refused.
-inline void require_tunnel(url const& proxy, url const& to, watchdog& deadline, https_options const& options) {
-  std::string const where = "the proxy " + proxy.authority();
-  std::string const destination =
-      (to.host.find(':') == std::string::npos ? to.host : "[" + to.host + "]") + ":" + std::to_string(to.port);
-  httplib::ClientImpl client(proxy.host, proxy.port);
-  limit_time(client, deadline, options);
+/// Reads the answer to a request of that method. Throws `network` when it breaks off, `malformed` when it is no HTTP or the body is
+/// longer than `max_size`; but a status other than 200 tells enough without its body.
+inline http_response read_answer(std::string const& name, byte_source more, std::string const& method,
+                                 std::size_t max_size) {
+  std::string body;
+  std::unique_ptr<std::string, void (*)(std::string*)> const wiped(&body, [](std::string* text) { wipe(*text); });
+  body.reserve((std::min)(max_size, std::size_t{64 * 1024}));
+  bool is_too_long = false;
   httplib::Request request;
-  request.method = "CONNECT";
-  request.path = destination;
-  request.headers.emplace("Host", destination);
-  if (!proxy.user_info.empty()) {
-    request.headers.emplace("Proxy-Authorization", "Basic " + base64_encode(percent_decode(proxy.user_info)));
-  }
+  request.method = method;
+  request.path = "/";
+  request.content_receiver = [&](char const* data, std::size_t length, std::uint64_t, std::uint64_t) {
+    is_too_long = length > max_size - body.size();
+    if (!is_too_long) {
+      body.append(data, length);
+    }
+    return !is_too_long;
+  };
+  answer_stream stream(name, std::move(more), body);
   httplib::Response response;
   httplib::Error problem = httplib::Error::Success;
-  if (!client.send(request, response, problem)) {
-    throw error(deadline.time_is_up() ? error_kind::timed_out : error_kind::network,
-                where + " does not answer: check its URL, or ask without one (none)");
+  bool const is_whole = answer_reader().process_request(stream, request, response, true, problem);
+
+  http_response answer;
+  answer.status = response.status;
+  answer.headers.assign(response.headers.begin(), response.headers.end());
+  answer.body = is_too_long ? std::string() : std::move(body);
+  if (is_too_long && answer.status == 200) {
+    throw error(
+        error_kind::malformed,
+        name + " sent more than the " + std::to_string(max_size) + " bytes that are allowed (max_response_size)",
+        answer.status);
   }
-  if (response.status == 401 || response.status == 407) {
-    throw error(error_kind::network,
-                where + " refuses the tunnel with HTTP " + std::to_string(response.status) +
-                    ": put its user and password into the proxy URL",
-                response.status);
+  if (!is_whole && !is_too_long) {
+    throw stream.has_ended()
+        ? error(error_kind::network, name + " broke off its answer: check the network and the proxy")
+        : not_http(name, "a bad status line, header or chunk");
   }
-  if (response.status < 200 || response.status > 299) {
-    throw error(error_kind::network,
-                where + " refuses the tunnel to " + destination + " with HTTP " + std::to_string(response.status) +
-                    ": ask its administrator to allow it",
-                response.status);
-  }
-  bool const would_lock_up = response.get_header_value("Connection") == "close" ||
-                             (response.version == "HTTP/1.0" && response.reason != "Connection established");
-  if (would_lock_up) {
-    throw error(error_kind::network,
-                where +
-                    " opens tunnels in a way (HTTP/1.0, or Connection: close) that cpp-httplib 0.11 "
-                    "cannot use: use another proxy, or a transport of your own",
-                response.status);
-  }
+  return answer;
 }
 
 }  // namespace detail
 }  // namespace cibmtr_auth
 #endif
 
-#endif  // CIBMTR_AUTH_HTTPS_CLIENT_HPP
+#endif  // CIBMTR_AUTH_HTTP_ANSWER_HPP
 
-// The bundled transport: one exchange over cpp-httplib and OpenSSL.
+// The bundled transport: one exchange over OpenSSL, its answer read by cpp-httplib.
 
 #ifndef CIBMTR_AUTH_HTTPS_HPP
 #define CIBMTR_AUTH_HTTPS_HPP
@@ -3187,142 +3854,154 @@ inline void require_tunnel(url const& proxy, url const& to, watchdog& deadline, 
 namespace cibmtr_auth {
 namespace detail {
 
-/// The header fields, each on one line: cpp-httplib sends a line break in a value as it is, and so a second field.
-inline httplib::Headers checked_headers(http_request const& sent, url const& to) {
+/// Whether the request is one request: a line break in a value would begin another field, or another request.
+inline bool is_sound(http_request const& sent) {
   auto is_word = [](std::string const& text) {
     return !text.empty() &&
            std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != ':'; });
   };
   std::string const line_breaks("\r\n\0", 3);
-  bool is_sound = is_word(sent.method);
-  httplib::Headers headers = {{"Host", to.authority()}};
-  for (auto const& field : sent.headers) {
-    is_sound = is_sound && is_word(field.first) && !same_text(field.first, "Host") &&
-               !same_text(field.first, "Content-Length") &&
-               field.second.reveal().find_first_of(line_breaks) == std::string::npos;
-    headers.emplace(field.first, field.second.reveal());
-  }
-  if (!is_sound) {
+  return is_word(sent.method) &&
+         std::all_of(sent.headers.begin(), sent.headers.end(), [&](std::pair<std::string, secret> const& field) {
+           return is_word(field.first) && !same_text(field.first, "Host") &&
+                  !same_text(field.first, "Content-Length") && !same_text(field.first, "Transfer-Encoding") &&
+                  field.second.reveal().find_first_of(line_breaks) == std::string::npos;
+         });
+}
+
+/// The request as it travels (RFC 9112), in memory that never moves, so that no copy of a secret is left behind.
+inline secret request_bytes(http_request const& sent, url const& to) {
+  if (!is_sound(sent)) {
     throw error(error_kind::configuration,
                 "the request's method or a header holds a line break or another character that would split it, or the "
-                "headers name Host or Content-Length, which are set for you");
+                "headers name Host, Content-Length or Transfer-Encoding, which are set for you");
   }
-  return headers;
+  std::string head =
+      sent.method + " " + to.target + " HTTP/1.1\r\nHost: " + to.authority() + "\r\nConnection: close\r\n";
+  std::size_t size = sent.body.reveal().size() + 4;
+  auto has = [&sent](std::string const& name) {
+    return std::any_of(sent.headers.begin(), sent.headers.end(),
+                       [&name](std::pair<std::string, secret> const& field) { return same_text(field.first, name); });
+  };
+  if (!has("Accept")) {
+    head += "Accept: */*\r\n";
+  }
+  if (!has("User-Agent")) {
+    head += "User-Agent: cibmtr_auth/" CIBMTR_AUTH_VERSION "\r\n";
+  }
+  if (!sent.body.empty() || sent.method == "POST" || sent.method == "PUT" || sent.method == "PATCH") {
+    head += "Content-Length: " + std::to_string(sent.body.reveal().size()) + "\r\n";
+  }
+  for (auto const& field : sent.headers) {
+    size += field.first.size() + field.second.reveal().size() + 4;
+  }
+  head.reserve(head.size() + size);
+  for (auto const& field : sent.headers) {
+    head.append(field.first).append(": ").append(field.second.reveal()).append("\r\n");
+  }
+  head.append("\r\n").append(sent.body.reveal());
+  return secret(std::move(head));
 }
 
-/// Leaves the thread's OpenSSL errors as the host had them.
-class openssl_error_guard {
+/// The context that the exchanges of one transport share. A server that is not trusted may be so because the CAs
+/// have changed since, so the next exchange reads them again.
+class shared_tls_context {
  public:
-  openssl_error_guard() { ERR_set_mark(); }
-  ~openssl_error_guard() { ERR_pop_to_mark(); }
-  openssl_error_guard(openssl_error_guard const&) = delete;
-  openssl_error_guard& operator=(openssl_error_guard const&) = delete;
+  std::shared_ptr<tls_context const> get(https_options const& options) const {
+    entry& mine = entry_.get();
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    if (!mine.context) {
+      mine.context = std::make_shared<tls_context const>(options);
+    }
+    return mine.context;
+  }
+
+  void forget() const {
+    entry& mine = entry_.get();
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    mine.context = nullptr;
+  }
+
+ private:
+  struct entry {
+    std::mutex mutex;
+    std::shared_ptr<tls_context const> context;
+  };
+  per_process<entry> entry_;
 };
 
-/// Why `client.send` gave no answer.
-inline error no_answer(std::string const& host, httplib::Error problem, long verify_result, bool time_is_up) {
-  if (verify_result != X509_V_OK) {
-    return error(error_kind::tls, "the certificate of " + host +
-                                      " is not to be trusted: " + X509_verify_cert_error_string(verify_result) +
-                                      ". Check the host name, the clock and the CAs (ca_file); nothing was sent");
-  }
-  if (problem == httplib::Error::SSLServerVerification) {
-    return error(error_kind::tls,
-                 "the certificate of " + host + " is for another host: check the URL; nothing was sent");
-  }
-  if (time_is_up || problem == httplib::Error::ConnectionTimeout) {
-    return error(error_kind::timed_out, host + " did not answer in time: try again, or allow more (timeout)");
-  }
-  if (problem == httplib::Error::SSLConnection) {
-    return error(error_kind::tls,
-                 "the TLS handshake with " + host + " failed: it must speak TLS 1.2 or newer on this port");
-  }
-  bool const was_reached = problem != httplib::Error::Connection;
-  return error(error_kind::network, host + (was_reached ? " broke off the exchange" : " cannot be reached") +
-                                        ": check the network, the host name and the proxy");
+/// Leaves no errors of ours for the host's next use of OpenSSL in this thread.
+struct openssl_error_guard {
+  openssl_error_guard() = default;
+  openssl_error_guard(openssl_error_guard const&) = delete;
+  openssl_error_guard& operator=(openssl_error_guard const&) = delete;
+  ~openssl_error_guard() { ERR_clear_error(); }
+};
+
+template <typename Connection>
+http_response converse(Connection& peer, std::string const& name, http_request const& sent, secret const& bytes,
+                       https_options const& options) {
+  peer.send(bytes.reveal().data(), bytes.reveal().size());
+  return read_answer(
+      name, [&peer](char* to, std::size_t size) { return peer.receive(to, size); }, sent.method,
+      options.max_response_size);
 }
 
-/// One exchange over a client that is set up.
-inline http_response exchange(httplib::ClientImpl& client, http_request const& sent, url const& to,
-                              https_options const& options, watchdog& deadline, long const& verify_result) {
-  limit_time(client, deadline, options);
-  httplib::Request request;
-  request.method = sent.method;
-  request.path = to.target;
-  request.headers = checked_headers(sent, to);
-  request.body = sent.body.reveal();
-  std::string body;
-  body.reserve((std::min)(options.max_response_size, std::size_t{64 * 1024}));
-  bool is_too_long = false;
-  request.content_receiver = [&](char const* data, std::size_t length, std::uint64_t, std::uint64_t) {
-    is_too_long = length > options.max_response_size - body.size();
-    if (!is_too_long) {
-      body.append(data, length);
-    }
-    return !is_too_long;
-  };
-
-  httplib::Response response;
-  httplib::Error problem = httplib::Error::Success;
-  bool const is_answered = client.send(request, response, problem);
-
-  http_response answer;
-  answer.status = response.status;
-  answer.headers.assign(response.headers.begin(), response.headers.end());
-  answer.body = is_too_long ? std::string() : std::move(body);
-  wipe(request.body);
-  for (auto& field : request.headers) {
-    wipe(field.second);
-  }
-  if (is_too_long && answer.status != 200) {
-    return answer;  // a status tells enough
-  }
-  if (is_too_long) {
-    throw error(error_kind::malformed,
-                to.authority() + " sent more than the " + std::to_string(options.max_response_size) +
-                    " bytes that are allowed (max_response_size)",
-                response.status);
-  }
-  if (!is_answered) {
-    throw no_answer(to.authority(), problem, verify_result, deadline.time_is_up());
-  }
-  return answer;
-}
-
-inline http_response exchange(http_request const& sent, https_options const& options) {
+inline http_response exchange(http_request const& sent, https_options const& options,
+                              shared_tls_context const& contexts) {
   url const to = parse_secure_url(sent.url, "request URL");
-  std::string const proxy_url = options.proxy.empty()     ? proxy_from_env(to)
-                                : options.proxy == "none" ? ""
-                                                          : options.proxy;
-  sigpipe_guard const no_signal;
-  openssl_error_guard const no_traces;
-  watchdog deadline(options.timeout);
-  if (to.scheme == "http") {
-    httplib::ClientImpl client(to.host, to.port);
-    return exchange(client, sent, to, options, deadline, X509_V_OK);
-  }
+  secret const bytes = request_bytes(sent, to);
+  openssl_error_guard const no_errors_left;
+  bool const is_secure = to.scheme == "https";
+  auto const context = is_secure ? contexts.get(options) : nullptr;
+  bool const asks_environment = is_secure && options.proxy.empty();
+  std::string const proxy_url = asks_environment ? proxy_from_env(to) : options.proxy == "none" ? "" : options.proxy;
+  bool const is_direct = proxy_url.empty() || !is_secure;
+  url const first = is_direct ? to : parse_proxy_url(proxy_url);
 
-  httplib::SSLClient client(to.host, to.port);
-  certificate_check check = {client, X509_V_OK};
-  require_trust(client, check, options, to.host);
-  if (!proxy_url.empty()) {
-    url const proxy = parse_proxy_url(proxy_url);
-    std::string const user = proxy.user_info.substr(0, proxy.user_info.find(':'));
-    client.set_proxy(proxy.host, proxy.port);
-    client.set_proxy_basic_auth(
-        percent_decode(user),
-        percent_decode(proxy.user_info.substr((std::min)(user.size() + 1, proxy.user_info.size()))));
-    require_tunnel(proxy, to, deadline, options);
+  sigpipe_guard const no_signal;
+  deadline const end(options.timeout);
+  https_peer facts;
+  facts.proxy = is_direct ? "" : first.authority();
+  tcp_connection below(first.host, first.port, (is_direct ? "" : "the proxy ") + first.authority(), end,
+                       options.connect_timeout);
+  facts.address = below.address();
+  if (!is_direct) {
+    open_tunnel(below, first, to);
+    below.rename(to.authority() + " (through the proxy " + first.authority() + ")");
   }
-  return exchange(client, sent, to, options, deadline, check.result);
+  auto tell = [&] {
+    if (options.observer) {
+      options.observer(facts);
+    }
+  };
+  if (!is_secure) {
+    tell();
+    return converse(below, below.name(), sent, bytes, options);
+  }
+  tls_connection secured(below, *context, to.host);
+  secured.describe(facts);
+  tell();
+  return converse(secured, below.name(), sent, bytes, options);
 }
 
 }  // namespace detail
 
 /// A transport over HTTPS (and over HTTP to this very machine). Throws `configuration`, `network`, `tls`, `timed_out` or, for a body
-/// that is too long, `malformed`; any HTTP status is an answer. Reads the CAs anew for each exchange.
+/// that is too long or no HTTP, `malformed`; any HTTP status is an answer. Reads the CAs once, and again after an error
+/// of kind `tls`.
 inline transport https_transport(https_options options = https_options()) {
-  return [options](http_request const& request) { return detail::exchange(request, options); };
+  auto const contexts = std::make_shared<detail::shared_tls_context>();
+  return [options, contexts](http_request const& request) {
+    try {
+      return detail::exchange(request, options, *contexts);
+    } catch (error const& failure) {
+      if (failure.kind() == error_kind::tls) {
+        contexts->forget();
+      }
+      throw;
+    }
+  };
 }
 
 }  // namespace cibmtr_auth

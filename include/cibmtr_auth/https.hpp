@@ -1,167 +1,185 @@
 // SPDX-License-Identifier: MIT
-// The bundled transport: one exchange over cpp-httplib and OpenSSL.
+// The bundled transport: one exchange over OpenSSL, its answer read by cpp-httplib.
 
 #ifndef CIBMTR_AUTH_HTTPS_HPP
 #define CIBMTR_AUTH_HTTPS_HPP
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
 #include <cibmtr_auth/ascii.hpp>
 #include <cibmtr_auth/config.hpp>
+#include <cibmtr_auth/deadline.hpp>
 #include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/https_client.hpp>
+#include <cibmtr_auth/http_answer.hpp>
 #include <cibmtr_auth/https_options.hpp>
+#include <cibmtr_auth/per_process.hpp>
 #include <cibmtr_auth/proxy.hpp>
+#include <cibmtr_auth/proxy_tunnel.hpp>
 #include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/sigpipe_guard.hpp>
+#include <cibmtr_auth/tcp_connection.hpp>
+#include <cibmtr_auth/tls_connection.hpp>
+#include <cibmtr_auth/tls_context.hpp>
 #include <cibmtr_auth/transport.hpp>
 #include <cibmtr_auth/url.hpp>
-#include <cibmtr_auth/watchdog.hpp>
 
 #if CIBMTR_AUTH_HTTPS
 namespace cibmtr_auth {
 namespace detail {
 
-/// The header fields, each on one line: cpp-httplib sends a line break in a value as it is, and so a second field.
-inline httplib::Headers checked_headers(http_request const& sent, url const& to) {
+/// Whether the request is one request: a line break in a value would begin another field, or another request.
+inline bool is_sound(http_request const& sent) {
   auto is_word = [](std::string const& text) {
     return !text.empty() &&
            std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != ':'; });
   };
   std::string const line_breaks("\r\n\0", 3);
-  bool is_sound = is_word(sent.method);
-  httplib::Headers headers = {{"Host", to.authority()}};
-  for (auto const& field : sent.headers) {
-    is_sound = is_sound && is_word(field.first) && !same_text(field.first, "Host") &&
-               !same_text(field.first, "Content-Length") &&
-               field.second.reveal().find_first_of(line_breaks) == std::string::npos;
-    headers.emplace(field.first, field.second.reveal());
-  }
-  if (!is_sound) {
+  return is_word(sent.method) &&
+         std::all_of(sent.headers.begin(), sent.headers.end(), [&](std::pair<std::string, secret> const& field) {
+           return is_word(field.first) && !same_text(field.first, "Host") &&
+                  !same_text(field.first, "Content-Length") && !same_text(field.first, "Transfer-Encoding") &&
+                  field.second.reveal().find_first_of(line_breaks) == std::string::npos;
+         });
+}
+
+/// The request as it travels (RFC 9112), in memory that never moves, so that no copy of a secret is left behind.
+inline secret request_bytes(http_request const& sent, url const& to) {
+  if (!is_sound(sent)) {
     throw error(error_kind::configuration,
                 "the request's method or a header holds a line break or another character that would split it, or the "
-                "headers name Host or Content-Length, which are set for you");
+                "headers name Host, Content-Length or Transfer-Encoding, which are set for you");
   }
-  return headers;
+  std::string head =
+      sent.method + " " + to.target + " HTTP/1.1\r\nHost: " + to.authority() + "\r\nConnection: close\r\n";
+  std::size_t size = sent.body.reveal().size() + 4;
+  auto has = [&sent](std::string const& name) {
+    return std::any_of(sent.headers.begin(), sent.headers.end(),
+                       [&name](std::pair<std::string, secret> const& field) { return same_text(field.first, name); });
+  };
+  if (!has("Accept")) {
+    head += "Accept: */*\r\n";
+  }
+  if (!has("User-Agent")) {
+    head += "User-Agent: cibmtr_auth/" CIBMTR_AUTH_VERSION "\r\n";
+  }
+  if (!sent.body.empty() || sent.method == "POST" || sent.method == "PUT" || sent.method == "PATCH") {
+    head += "Content-Length: " + std::to_string(sent.body.reveal().size()) + "\r\n";
+  }
+  for (auto const& field : sent.headers) {
+    size += field.first.size() + field.second.reveal().size() + 4;
+  }
+  head.reserve(head.size() + size);
+  for (auto const& field : sent.headers) {
+    head.append(field.first).append(": ").append(field.second.reveal()).append("\r\n");
+  }
+  head.append("\r\n").append(sent.body.reveal());
+  return secret(std::move(head));
 }
 
-/// Leaves the thread's OpenSSL errors as the host had them.
-class openssl_error_guard {
+/// The context that the exchanges of one transport share. A server that is not trusted may be so because the CAs
+/// have changed since, so the next exchange reads them again.
+class shared_tls_context {
  public:
-  openssl_error_guard() { ERR_set_mark(); }
-  ~openssl_error_guard() { ERR_pop_to_mark(); }
-  openssl_error_guard(openssl_error_guard const&) = delete;
-  openssl_error_guard& operator=(openssl_error_guard const&) = delete;
+  std::shared_ptr<tls_context const> get(https_options const& options) const {
+    entry& mine = entry_.get();
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    if (!mine.context) {
+      mine.context = std::make_shared<tls_context const>(options);
+    }
+    return mine.context;
+  }
+
+  void forget() const {
+    entry& mine = entry_.get();
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    mine.context = nullptr;
+  }
+
+ private:
+  struct entry {
+    std::mutex mutex;
+    std::shared_ptr<tls_context const> context;
+  };
+  per_process<entry> entry_;
 };
 
-/// Why `client.send` gave no answer.
-inline error no_answer(std::string const& host, httplib::Error problem, long verify_result, bool time_is_up) {
-  if (verify_result != X509_V_OK) {
-    return error(error_kind::tls, "the certificate of " + host +
-                                      " is not to be trusted: " + X509_verify_cert_error_string(verify_result) +
-                                      ". Check the host name, the clock and the CAs (ca_file); nothing was sent");
-  }
-  if (problem == httplib::Error::SSLServerVerification) {
-    return error(error_kind::tls,
-                 "the certificate of " + host + " is for another host: check the URL; nothing was sent");
-  }
-  if (time_is_up || problem == httplib::Error::ConnectionTimeout) {
-    return error(error_kind::timed_out, host + " did not answer in time: try again, or allow more (timeout)");
-  }
-  if (problem == httplib::Error::SSLConnection) {
-    return error(error_kind::tls,
-                 "the TLS handshake with " + host + " failed: it must speak TLS 1.2 or newer on this port");
-  }
-  bool const was_reached = problem != httplib::Error::Connection;
-  return error(error_kind::network, host + (was_reached ? " broke off the exchange" : " cannot be reached") +
-                                        ": check the network, the host name and the proxy");
+/// Leaves no errors of ours for the host's next use of OpenSSL in this thread.
+struct openssl_error_guard {
+  openssl_error_guard() = default;
+  openssl_error_guard(openssl_error_guard const&) = delete;
+  openssl_error_guard& operator=(openssl_error_guard const&) = delete;
+  ~openssl_error_guard() { ERR_clear_error(); }
+};
+
+template <typename Connection>
+http_response converse(Connection& peer, std::string const& name, http_request const& sent, secret const& bytes,
+                       https_options const& options) {
+  peer.send(bytes.reveal().data(), bytes.reveal().size());
+  return read_answer(
+      name, [&peer](char* to, std::size_t size) { return peer.receive(to, size); }, sent.method,
+      options.max_response_size);
 }
 
-/// One exchange over a client that is set up.
-inline http_response exchange(httplib::ClientImpl& client, http_request const& sent, url const& to,
-                              https_options const& options, watchdog& deadline, long const& verify_result) {
-  limit_time(client, deadline, options);
-  httplib::Request request;
-  request.method = sent.method;
-  request.path = to.target;
-  request.headers = checked_headers(sent, to);
-  request.body = sent.body.reveal();
-  std::string body;
-  body.reserve((std::min)(options.max_response_size, std::size_t{64 * 1024}));
-  bool is_too_long = false;
-  request.content_receiver = [&](char const* data, std::size_t length, std::uint64_t, std::uint64_t) {
-    is_too_long = length > options.max_response_size - body.size();
-    if (!is_too_long) {
-      body.append(data, length);
-    }
-    return !is_too_long;
-  };
-
-  httplib::Response response;
-  httplib::Error problem = httplib::Error::Success;
-  bool const is_answered = client.send(request, response, problem);
-
-  http_response answer;
-  answer.status = response.status;
-  answer.headers.assign(response.headers.begin(), response.headers.end());
-  answer.body = is_too_long ? std::string() : std::move(body);
-  wipe(request.body);
-  for (auto& field : request.headers) {
-    wipe(field.second);
-  }
-  if (is_too_long && answer.status != 200) {
-    return answer;  // a status tells enough
-  }
-  if (is_too_long) {
-    throw error(error_kind::malformed,
-                to.authority() + " sent more than the " + std::to_string(options.max_response_size) +
-                    " bytes that are allowed (max_response_size)",
-                response.status);
-  }
-  if (!is_answered) {
-    throw no_answer(to.authority(), problem, verify_result, deadline.time_is_up());
-  }
-  return answer;
-}
-
-inline http_response exchange(http_request const& sent, https_options const& options) {
+inline http_response exchange(http_request const& sent, https_options const& options,
+                              shared_tls_context const& contexts) {
   url const to = parse_secure_url(sent.url, "request URL");
-  std::string const proxy_url = options.proxy.empty()     ? proxy_from_env(to)
-                                : options.proxy == "none" ? ""
-                                                          : options.proxy;
-  sigpipe_guard const no_signal;
-  openssl_error_guard const no_traces;
-  watchdog deadline(options.timeout);
-  if (to.scheme == "http") {
-    httplib::ClientImpl client(to.host, to.port);
-    return exchange(client, sent, to, options, deadline, X509_V_OK);
-  }
+  secret const bytes = request_bytes(sent, to);
+  openssl_error_guard const no_errors_left;
+  bool const is_secure = to.scheme == "https";
+  auto const context = is_secure ? contexts.get(options) : nullptr;
+  bool const asks_environment = is_secure && options.proxy.empty();
+  std::string const proxy_url = asks_environment ? proxy_from_env(to) : options.proxy == "none" ? "" : options.proxy;
+  bool const is_direct = proxy_url.empty() || !is_secure;
+  url const first = is_direct ? to : parse_proxy_url(proxy_url);
 
-  httplib::SSLClient client(to.host, to.port);
-  certificate_check check = {client, X509_V_OK};
-  require_trust(client, check, options, to.host);
-  if (!proxy_url.empty()) {
-    url const proxy = parse_proxy_url(proxy_url);
-    std::string const user = proxy.user_info.substr(0, proxy.user_info.find(':'));
-    client.set_proxy(proxy.host, proxy.port);
-    client.set_proxy_basic_auth(
-        percent_decode(user),
-        percent_decode(proxy.user_info.substr((std::min)(user.size() + 1, proxy.user_info.size()))));
-    require_tunnel(proxy, to, deadline, options);
+  sigpipe_guard const no_signal;
+  deadline const end(options.timeout);
+  https_peer facts;
+  facts.proxy = is_direct ? "" : first.authority();
+  tcp_connection below(first.host, first.port, (is_direct ? "" : "the proxy ") + first.authority(), end,
+                       options.connect_timeout);
+  facts.address = below.address();
+  if (!is_direct) {
+    open_tunnel(below, first, to);
+    below.rename(to.authority() + " (through the proxy " + first.authority() + ")");
   }
-  return exchange(client, sent, to, options, deadline, check.result);
+  auto tell = [&] {
+    if (options.observer) {
+      options.observer(facts);
+    }
+  };
+  if (!is_secure) {
+    tell();
+    return converse(below, below.name(), sent, bytes, options);
+  }
+  tls_connection secured(below, *context, to.host);
+  secured.describe(facts);
+  tell();
+  return converse(secured, below.name(), sent, bytes, options);
 }
 
 }  // namespace detail
 
 /// A transport over HTTPS (and over HTTP to this very machine). Throws `configuration`, `network`, `tls`, `timed_out` or, for a body
-/// that is too long, `malformed`; any HTTP status is an answer. Reads the CAs anew for each exchange.
+/// that is too long or no HTTP, `malformed`; any HTTP status is an answer. Reads the CAs once, and again after an error
+/// of kind `tls`.
 inline transport https_transport(https_options options = https_options()) {
-  return [options](http_request const& request) { return detail::exchange(request, options); };
+  auto const contexts = std::make_shared<detail::shared_tls_context>();
+  return [options, contexts](http_request const& request) {
+    try {
+      return detail::exchange(request, options, *contexts);
+    } catch (error const& failure) {
+      if (failure.kind() == error_kind::tls) {
+        contexts->forget();
+      }
+      throw;
+    }
+  };
 }
 
 }  // namespace cibmtr_auth

@@ -6,9 +6,21 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
 
 namespace cibmtr_auth {
+
+/// Whom an exchange talks to, for a diagnosis. Texts for people; those of TLS are empty for plain HTTP.
+struct https_peer {
+  std::string proxy;        ///< `host:port`, empty for none
+  std::string address;      ///< of the host, or of the proxy
+  std::string tls_version;  ///< `TLSv1.3`
+  std::string subject;      ///< of the server's certificate
+  std::string issuer;
+  std::string expires_at;
+  std::string authorities;  ///< where the trusted CAs come from
+};
 
 struct https_options {
   /// For the whole exchange, whatever the peer does; only the name look-up is not counted.
@@ -18,10 +30,15 @@ struct https_options {
   /// Certificate authorities to trust instead of the system's: a PEM file, or a directory as `openssl rehash` makes it.
   std::string ca_file;
   std::string ca_directory;
+  /// For a server that asks who calls (mutual TLS): PEM files, the certificate with its chain, the key without a passphrase.
+  std::string client_certificate;
+  std::string client_key;
   /// `http://[user:password@]host:port`; `none`; or empty for what the environment says (`proxy_from_env`).
   std::string proxy;
   /// A longer body is refused as `malformed`. A token's answer may never be longer than 64 KiB.
   std::size_t max_response_size = 16 * 1024 * 1024;
+  /// Told whom the exchange talks to, before the request is sent.
+  std::function<void(https_peer const&)> observer;
 };
 
 }  // namespace cibmtr_auth

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// One answer, read by cpp-httplib from bytes that are counted on the way.
+
+#ifndef CIBMTR_AUTH_HTTP_ANSWER_HPP
+#define CIBMTR_AUTH_HTTP_ANSWER_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <cibmtr_auth/config.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/secret.hpp>
+#include <cibmtr_auth/transport.hpp>
+
+#if CIBMTR_AUTH_HTTPS
+#ifndef CPPHTTPLIB_OPENSSL_SUPPORT
+#error \
+    "Compile the whole program with `pkg-config --cflags cpp-httplib` or -DCPPHTTPLIB_OPENSSL_SUPPORT; or set CIBMTR_AUTH_HTTPS to 0 and bring your own transport"
+#endif
+#include <httplib.h>
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// At least one byte of the answer, or 0 at its end.
+using byte_source = std::function<std::size_t(char*, std::size_t)>;
+
+inline error not_http(std::string const& name, std::string const& problem) {
+  return error(error_kind::malformed,
+               name + " answered with what is not HTTP (" + problem + "): check the URL and what stands in between");
+}
+
+/// What cpp-httplib may read. It bounds neither headers nor chunk headers, and 0.11 matches a status line with
+/// a regular expression that takes stack for each character, so both are bounded here.
+class answer_stream : public httplib::Stream {
+ public:
+  answer_stream(std::string const& name, byte_source more, std::string const& body)
+      : name_(name), more_(std::move(more)), body_(body), buffer_(16 * 1024, '\0') {}
+  ~answer_stream() { wipe(buffer_); }
+
+  bool has_ended() const { return has_ended_; }
+
+  ssize_t read(char* to, std::size_t size) {
+    if (next_ == filled_ && !fill()) {
+      return 0;
+    }
+    std::size_t const length = (std::min)(size, filled_ - next_);
+    std::copy_n(buffer_.data() + next_, length, to);
+    next_ += length;
+    if (body_.empty()) {
+      watch_status_line(to, length);
+    }
+    return static_cast<ssize_t>(length);
+  }
+
+  // The request has been sent, and what is read waits by itself.
+  ssize_t write(char const*, std::size_t size) { return static_cast<ssize_t>(size); }
+  bool is_readable() const { return true; }
+  bool is_writable() const { return true; }
+  bool wait_readable() const { return true; }
+  bool wait_writable() const { return true; }
+  time_t duration() const { return 0; }
+  socket_t socket() const { return INVALID_SOCKET; }
+  void get_remote_ip_and_port(std::string&, int&) const {}
+  void get_local_ip_and_port(std::string&, int&) const {}
+
+ private:
+  bool fill() {
+    next_ = 0;
+    filled_ = has_ended_ ? 0 : more_(&buffer_[0], buffer_.size());
+    has_ended_ = filled_ == 0;
+    total_ += filled_;
+    if (total_ > buffer_.size() + 64 * 1024 + 8 * body_.size()) {
+      throw not_http(name_, "more headers than content");
+    }
+    return !has_ended_;
+  }
+
+  void watch_status_line(char const* bytes, std::size_t length) {
+    for (std::size_t i = 0; i < length; ++i) {
+      line_.push_back(bytes[i]);
+      if (line_.size() > 1024 && line_.compare(0, 5, "HTTP/") == 0) {
+        throw not_http(name_, "an endless status line");
+      }
+      if (bytes[i] == '\n') {
+        line_.clear();
+      }
+    }
+  }
+
+  std::string const name_;
+  byte_source const more_;
+  std::string const& body_;
+  std::string buffer_;
+  std::size_t next_ = 0;
+  std::size_t filled_ = 0;
+  std::size_t total_ = 0;
+  std::string line_;
+  bool has_ended_ = false;
+};
+
+/// cpp-httplib's reader of answers, without its sockets.
+class answer_reader : public httplib::ClientImpl {
+ public:
+  answer_reader() : httplib::ClientImpl("") { set_decompress(false); }
+  using httplib::ClientImpl::process_request;
+};
+
+/// Reads the answer to a request of that method. Throws `network` when it breaks off, `malformed` when it is no HTTP or the body is
+/// longer than `max_size`; but a status other than 200 tells enough without its body.
+inline http_response read_answer(std::string const& name, byte_source more, std::string const& method,
+                                 std::size_t max_size) {
+  std::string body;
+  std::unique_ptr<std::string, void (*)(std::string*)> const wiped(&body, [](std::string* text) { wipe(*text); });
+  body.reserve((std::min)(max_size, std::size_t{64 * 1024}));
+  bool is_too_long = false;
+  httplib::Request request;
+  request.method = method;
+  request.path = "/";
+  request.content_receiver = [&](char const* data, std::size_t length, std::uint64_t, std::uint64_t) {
+    is_too_long = length > max_size - body.size();
+    if (!is_too_long) {
+      body.append(data, length);
+    }
+    return !is_too_long;
+  };
+  answer_stream stream(name, std::move(more), body);
+  httplib::Response response;
+  httplib::Error problem = httplib::Error::Success;
+  bool const is_whole = answer_reader().process_request(stream, request, response, true, problem);
+
+  http_response answer;
+  answer.status = response.status;
+  answer.headers.assign(response.headers.begin(), response.headers.end());
+  answer.body = is_too_long ? std::string() : std::move(body);
+  if (is_too_long && answer.status == 200) {
+    throw error(
+        error_kind::malformed,
+        name + " sent more than the " + std::to_string(max_size) + " bytes that are allowed (max_response_size)",
+        answer.status);
+  }
+  if (!is_whole && !is_too_long) {
+    throw stream.has_ended()
+        ? error(error_kind::network, name + " broke off its answer: check the network and the proxy")
+        : not_http(name, "a bad status line, header or chunk");
+  }
+  return answer;
+}
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_HTTP_ANSWER_HPP

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// A way through an HTTP proxy (RFC 9110, section 9.3.6).
+
+#ifndef CIBMTR_AUTH_PROXY_TUNNEL_HPP
+#define CIBMTR_AUTH_PROXY_TUNNEL_HPP
+
+#include <cstddef>
+#include <cstdlib>
+#include <string>
+
+#include <cibmtr_auth/base64.hpp>
+#include <cibmtr_auth/config.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/secret.hpp>
+#include <cibmtr_auth/tcp_connection.hpp>
+#include <cibmtr_auth/url.hpp>
+
+#if CIBMTR_AUTH_HTTPS
+namespace cibmtr_auth {
+namespace detail {
+
+/// The status that the proxy answers with; its credentials go to it alone.
+inline int ask_for_tunnel(tcp_connection& to_proxy, url const& proxy, std::string const& destination) {
+  std::string request = "CONNECT " + destination + " HTTP/1.1\r\nHost: " + destination + "\r\n";
+  if (!proxy.user_info.empty()) {
+    secret const credentials(percent_decode(proxy.user_info));
+    secret const encoded(base64_encode(credentials.reveal()));
+    request.reserve(request.size() + encoded.reveal().size() + 64);
+    request += "Proxy-Authorization: Basic " + encoded.reveal() + "\r\n";
+  }
+  request += "\r\n";
+  secret const sent(std::move(request));
+  to_proxy.send(sent.reveal().data(), sent.reveal().size());
+
+  std::string head;  // byte by byte: what follows it is the server's
+  char byte = 0;
+  while (head.size() < 16 * 1024 && (head.size() < 4 || head.compare(head.size() - 4, 4, "\r\n\r\n") != 0)) {
+    if (to_proxy.receive(&byte, 1) == 0) {
+      break;
+    }
+    head += byte;
+  }
+  bool const is_http = head.size() > 12 && head.compare(0, 7, "HTTP/1.") == 0 && head[8] == ' ';
+  return is_http ? std::atoi(head.substr(9, 3).c_str()) : 0;
+}
+
+/// Throws `network` when the proxy refuses.
+inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& to) {
+  std::string const destination =
+      (to.host.find(':') == std::string::npos ? to.host : "[" + to.host + "]") + ":" + std::to_string(to.port);
+  int const status = ask_for_tunnel(to_proxy, proxy, destination);
+  if (status >= 200 && status <= 299) {
+    return;
+  }
+  std::string const refusal = to_proxy.name() + " refuses the tunnel to " + destination;
+  if (status == 0) {
+    throw error(error_kind::network, to_proxy.name() + " is no HTTP proxy, or broke off: check its host and port");
+  }
+  if (status == 401 || status == 407) {
+    throw error(error_kind::network,
+                refusal + " with HTTP " + std::to_string(status) + ": put its user and password into the proxy URL",
+                status);
+  }
+  throw error(error_kind::network,
+              refusal + " with HTTP " + std::to_string(status) + ": ask its administrator to allow it", status);
+}
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_PROXY_TUNNEL_HPP

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// TLS over a connection, with the server's certificate verified before anything is sent.
+
+#ifndef CIBMTR_AUTH_TLS_CONNECTION_HPP
+#define CIBMTR_AUTH_TLS_CONNECTION_HPP
+
+#include <algorithm>
+#include <climits>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include <cibmtr_auth/config.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/https_options.hpp>
+#include <cibmtr_auth/server_certificate.hpp>
+#include <cibmtr_auth/tcp_connection.hpp>
+#include <cibmtr_auth/tls_context.hpp>
+
+#if CIBMTR_AUTH_HTTPS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+namespace cibmtr_auth {
+namespace detail {
+
+class tls_connection {
+ public:
+  /// Shakes hands. Throws `tls` when the server is not to be trusted, else as `tcp_connection` does.
+  tls_connection(tcp_connection& below, tls_context const& context, std::string const& host)
+      : below_(below), context_(context), ssl_(SSL_new(context.get()), SSL_free) {
+    if (!ssl_ || SSL_set_fd(ssl_.get(), static_cast<int>(below.socket())) != 1) {
+      throw error(error_kind::tls, "OpenSSL cannot make a connection: out of memory");
+    }
+    expect(host.back() == '.' ? host.substr(0, host.size() - 1) : host);
+    until_done([this] { return SSL_connect(ssl_.get()); });
+    is_trusted_ = true;
+  }
+  tls_connection(tls_connection const&) = delete;
+  tls_connection& operator=(tls_connection const&) = delete;
+  ~tls_connection() {
+    if (is_trusted_ && !has_failed_) {
+      SSL_shutdown(ssl_.get());
+    }
+  }
+
+  void send(char const* bytes, std::size_t size) {
+    while (size > 0) {
+      int const sent = until_done([&] { return SSL_write(ssl_.get(), bytes, chunk(size)); });
+      bytes += sent;
+      size -= static_cast<std::size_t>(sent);
+    }
+  }
+
+  /// At least one byte, or 0 when the peer has closed as TLS has it, so that nobody on the way can have cut anything off.
+  std::size_t receive(char* to, std::size_t size) {
+    return static_cast<std::size_t>(until_done([&] { return SSL_read(ssl_.get(), to, chunk(size)); }));
+  }
+
+  void describe(https_peer& peer) const {
+    peer.tls_version = SSL_get_version(ssl_.get());
+    peer.authorities = context_.authorities();
+    std::unique_ptr<X509, void (*)(X509*)> const certificate(SSL_get_peer_certificate(ssl_.get()), X509_free);
+    if (certificate) {
+      peer.subject = name_text(X509_get_subject_name(certificate.get()));
+      peer.issuer = name_text(X509_get_issuer_name(certificate.get()));
+      peer.expires_at = time_text(X509_get0_notAfter(certificate.get()));
+    }
+  }
+
+ private:
+  static int chunk(std::size_t size) { return static_cast<int>((std::min<std::size_t>)(size, INT_MAX)); }
+
+  /// The host by its subjectAltName only, never by the subject's common name (RFC 9110, section 4.3.4).
+  void expect(std::string const& host) {
+    host_ = host;
+    X509_VERIFY_PARAM* const param = SSL_get0_param(ssl_.get());
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) != 1) {
+      X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size());
+      SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
+    }
+    SSL_set_app_data(ssl_.get(), this);
+    SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, note_distrust);
+  }
+
+  /// Called by OpenSSL for each certificate; changes nothing of its verdict.
+  static int note_distrust(int is_trusted, X509_STORE_CTX* chain) noexcept {
+    auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    auto* const self = static_cast<tls_connection*>(SSL_get_app_data(ssl));
+    if (is_trusted != 1 && self->distrust_.empty()) {
+      try {
+        self->distrust_ = distrust_text(X509_STORE_CTX_get_error(chain), X509_STORE_CTX_get_current_cert(chain),
+                                        self->host_, self->context_.authorities());
+      } catch (...) {  // the handshake fails all the same
+      }
+    }
+    return is_trusted;
+  }
+
+  /// Repeats `step` until it has succeeded. Gives what it gave, 0 for the peer's close.
+  template <typename Step>
+  int until_done(Step step) {
+    for (;;) {
+      ERR_clear_error();
+      int const result = step();
+      int const state = result > 0 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+      if (state == SSL_ERROR_WANT_READ) {
+        below_.wait_for(POLLIN);
+      } else if (state == SSL_ERROR_WANT_WRITE) {
+        below_.wait_for(POLLOUT);
+      } else if (state == SSL_ERROR_NONE || (state == SSL_ERROR_ZERO_RETURN && is_trusted_)) {
+        return result > 0 ? result : 0;
+      } else {
+        has_failed_ = true;
+        throw failure(state);
+      }
+    }
+  }
+
+  error failure(int state) const {
+    unsigned long const code = ERR_peek_last_error();
+    int const reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    if (!distrust_.empty()) {
+      return error(error_kind::tls, distrust_ + ". Nothing was sent");
+    }
+    switch (reason) {
+      case SSL_R_WRONG_VERSION_NUMBER:
+      case SSL_R_HTTP_REQUEST:
+      case SSL_R_PACKET_LENGTH_TOO_LONG:
+        return error(error_kind::tls, below_.name() + " does not speak TLS on this port: check the URL's port");
+      case SSL_R_UNSUPPORTED_PROTOCOL:
+      case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+        return error(error_kind::tls, below_.name() + " speaks no TLS newer than 1.1: it must learn TLS 1.2");
+      case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+      case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+        return error(error_kind::tls, below_.name() +
+                                          " wants a client certificate that it trusts: give one (client_certificate, "
+                                          "client_key)");
+      default: break;
+    }
+#ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
+    bool const is_cut_off = reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+#else
+    bool const is_cut_off = false;
+#endif
+    if (state != SSL_ERROR_SSL || is_cut_off || reason == 0) {
+      return below_.broken_off();
+    }
+    return error(error_kind::tls, "TLS with " + below_.name() + " failed: " + ERR_reason_error_string(code));
+  }
+
+  tcp_connection& below_;
+  tls_context const& context_;
+  std::unique_ptr<SSL, void (*)(SSL*)> const ssl_;
+  std::string host_;
+  std::string distrust_;
+  bool is_trusted_ = false;
+  bool has_failed_ = false;
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_TLS_CONNECTION_HPP
