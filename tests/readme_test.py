@@ -40,8 +40,9 @@ class Readme(unittest.TestCase):
         self.assert_table_lists(set(re.findall(r"^  (\w+),?", body, re.MULTILINE)), "kinds")
 
     def test_lists_every_option(self):
-        options = re.findall(r"^  [\w:<> ]+ (\w+)(?: =.*|\{.*\})?;", read("include/cibmtr_auth/https_options.hpp"),
-                             re.MULTILINE)
+        https = re.search(r"struct https_options \{(.*?)\n\};", read("include/cibmtr_auth/https_options.hpp"), re.DOTALL)
+        options = re.findall(r"^  [\w:<>()& ]+ (\w+)(?: =.*|\{.*\})?;", https.group(1), re.MULTILINE)
+        self.assertIn("observer", options)
         own = re.search(r"struct token_cache_options \{(.*?)\};", read("include/cibmtr_auth/make_token_cache.hpp"), re.DOTALL)
         own = set(re.findall(r"^  [\w:<>]+ (\w+)(?: =.*)?;", own.group(1), re.MULTILINE)) - {"https"}
         self.assertIn("store", own)
