@@ -13,6 +13,7 @@
 
 #include "../examples/sandbox.hpp"
 #include "support/fake_server.hpp"
+#include "support/folder.hpp"
 #include "support/raw_server.hpp"
 
 using namespace cibmtr_auth;
@@ -150,6 +151,77 @@ TEST_CASE("a certificate names its host by subjectAltName, never by common name"
   }
 }
 
+TEST_CASE("why a server is not trusted stands in the error") {
+  sandbox::server const server;
+  ca_file const ca(server);
+  sandbox::server const stranger;
+  error const unknown = failure(stranger.token_url(), ca.trusting());
+  CHECK(contains(unknown.what(), "unknown CA (CN=cibmtr_auth sandbox)"));
+  CHECK(contains(unknown.what(), ca.trusting().ca_file));
+
+  error const other = failure("https://127.1:" + std::to_string(server.port()) + "/", ca.trusting());
+  CHECK(contains(other.what(), "for another host (DNS:localhost"));
+
+  raw_server const plain([](connection const& peer) {
+    peer.receive();
+    peer.send("HTTP/1.1 400 Bad Request\r\n\r\n");
+  });
+  CHECK(contains(failure(plain.url("https"), ca.trusting()).what(), "does not speak TLS"));
+
+  setenv("SSL_CERT_FILE", "/nonexistent/ca.pem", 1);
+  setenv("SSL_CERT_DIR", "/nonexistent/certs", 1);
+  std::string const without_authorities = failure(server.token_url(), direct()).what();
+  CHECK(contains(without_authorities, "/nonexistent/ca.pem and /nonexistent/certs"));
+  unsetenv("SSL_CERT_FILE");
+  unsetenv("SSL_CERT_DIR");
+}
+
+TEST_CASE("the CAs are read once, and again after a server was not trusted") {
+  sandbox::server const server;
+  ca_file const ca(server);
+  transport const https = https_transport(ca.trusting());
+  http_request const request = {"GET", server.api_url(), {}, ""};
+  CHECK(https(request).status == 401);
+  sandbox::server const renewed;  // its CA has replaced the other in the file
+  std::ofstream(ca.trusting().ca_file) << renewed.ca_pem();
+  CHECK(https(request).status == 401);
+  http_request const request_to_renewed = {"GET", renewed.api_url(), {}, ""};
+  CHECK_THROWS_AS(https(request_to_renewed), error);
+  CHECK(https(request_to_renewed).status == 401);
+}
+
+TEST_CASE("the observer is told whom the exchange talks to") {
+  sandbox::server const server;
+  ca_file const ca(server);
+  https_options options = ca.trusting();
+  https_peer seen;
+  options.observer = [&seen](https_peer const& peer) { seen = peer; };
+  https_transport(options)({"GET", server.api_url(), {}, ""});
+  CHECK(seen.proxy.empty());
+  CHECK((seen.address == "127.0.0.1" || seen.address == "::1"));
+  CHECK(seen.tls_version == "TLSv1.3");
+  CHECK(seen.subject == "CN=localhost");
+  CHECK(seen.issuer == "CN=cibmtr_auth sandbox");
+  CHECK(contains(seen.expires_at, "GMT"));
+  CHECK(seen.authorities == options.ca_file);
+}
+
+TEST_CASE("a client certificate that cannot be used is refused before anything is sent") {
+  sandbox::server const server;
+  ca_file const ca(server);
+  https_options options = ca.trusting();
+  options.client_certificate = "/nonexistent/certificate.pem";
+  error const missing = failure(server.token_url(), options);
+  CHECK(missing.kind() == error_kind::configuration);
+  CHECK(contains(missing.what(), "client_certificate /nonexistent/certificate.pem"));
+  options.client_certificate = options.ca_file;  // a certificate, but without its key
+  options.client_key = options.ca_file;
+  error const keyless = failure(server.token_url(), options);
+  CHECK(keyless.kind() == error_kind::configuration);
+  CHECK(contains(keyless.what(), "client_key"));
+  CHECK(server.token_requests() == 0);
+}
+
 TEST_CASE("a named CA file is trusted instead of the system's CAs, and must be one") {
   sandbox::server const server;
   ca_file const ca(server);
@@ -232,12 +304,25 @@ TEST_CASE("the timeout bounds the whole exchange, whatever the peer does") {
          peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n");
          drip(peer, std::string(10000, 'x'));
        }},
+      {"a chunk header, a byte at a time", "http",
+       [drip](connection const& peer) {
+         peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+         drip(peer, std::string(10000, '0'));
+       }},
+      {"an endless handshake message, a byte at a time", "https",
+       [drip](connection const& peer) {
+         drip(peer, std::string("\x16\x03\x03\x3f\xff\x02", 6) + std::string(10000, 'x'));
+       }},
+      {"a request that nobody reads", "http",
+       [](connection const&) { std::this_thread::sleep_for(std::chrono::seconds(1)); }},
   };
+  std::string const more_than_sockets_buffer(8 * 1024 * 1024, 'x');
   for (row const& r : rows) {
     CAPTURE(r.what);
     raw_server const server(r.serve);
     auto const start = std::chrono::steady_clock::now();
-    error const failed = failure(server.url(r.scheme), direct(std::chrono::milliseconds(400)));
+    error const failed = failure(http_request{"POST", server.url(r.scheme), {}, more_than_sockets_buffer},
+                                 direct(std::chrono::milliseconds(400)));
     auto const took = std::chrono::steady_clock::now() - start;
     CHECK(failed.kind() == error_kind::timed_out);
     CHECK(took >= std::chrono::milliseconds(390));
@@ -303,25 +388,107 @@ TEST_CASE("a host that cannot be reached is a network error that names it") {
 }
 
 TEST_CASE("a peer that closes at any moment raises no signal in the host") {
-  // The default action of SIGPIPE would end this test program.
+  struct moment {
+    char const* what;
+    char const* scheme;
+    std::function<void(connection const&)> serve;
+  };
+  auto reset = [](connection const& peer) {
+    linger const at_once = {1, 0};
+    setsockopt(peer.socket(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  };
+  moment const moments[] = {
+      {"at once", "http", [](connection const&) {}},
+      {"at once", "https", [](connection const&) {}},
+      {"at once, by a reset", "https", [reset](connection const& peer) { reset(peer); }},
+      {"in the handshake", "https", [](connection const& peer) { peer.receive(); }},
+      {"in the handshake, by a reset", "https",
+       [reset](connection const& peer) {
+         peer.receive();
+         reset(peer);
+       }},
+      {"in the handshake, with half a message", "https",
+       [](connection const& peer) {
+         peer.receive();
+         peer.send(std::string("\x16\x03\x03\x00\x7a\x02", 6));
+       }},
+      {"while we write", "http", [](connection const& peer) { peer.receive(); }},
+      {"while we write, by a reset", "http",
+       [reset](connection const& peer) {
+         peer.receive();
+         reset(peer);
+       }},
+      {"in the headers", "http",
+       [](connection const& peer) {
+         peer.receive_head();
+         peer.send("HTTP/1.1 200 OK\r\nConten");
+       }},
+  };
+  std::string const more_than_sockets_buffer(8 * 1024 * 1024, 'x');
   sigset_t mask_before;
   pthread_sigmask(SIG_SETMASK, nullptr, &mask_before);
   REQUIRE(sigismember(&mask_before, SIGPIPE) == 0);
-  struct sigaction const defaults = {};
+  struct sigaction const defaults = {};  // the default action would end this test program
   struct sigaction before;
   sigaction(SIGPIPE, &defaults, &before);
-  for (char const* scheme : {"http", "https"}) {
-    for (int i = 0; i < 20; ++i) {
-      raw_server const server([](connection const&) {});
-      error const failed = failure(server.url(scheme), direct());
-      CHECK((failed.kind() == error_kind::network || failed.kind() == error_kind::tls));
+  for (moment const& m : moments) {
+    CAPTURE(m.what);
+    for (int i = 0; i < 6; ++i) {
+      raw_server const server(m.serve);
+      error const failed = failure(
+          http_request{"POST", server.url(m.scheme), {}, i % 2 == 0 ? "body" : more_than_sockets_buffer}, direct());
+      CHECK(failed.kind() == error_kind::network);
     }
   }
   sigset_t mask_after;
   pthread_sigmask(SIG_SETMASK, nullptr, &mask_after);
   CHECK(sigismember(&mask_after, SIGPIPE) == 0);
-  sigaction(SIGPIPE, &before, nullptr);
+  struct sigaction after;
+  sigaction(SIGPIPE, &before, &after);
+  CHECK((after.sa_handler == SIG_DFL));
 }
+
+#ifdef __linux__
+TEST_CASE("no answer costs more than 10 MB of memory" * doctest::skip(tests::is_sanitized)) {
+  auto kilobytes = [](std::string const& field) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.compare(0, field.size(), field) == 0) {
+        return std::stol(line.substr(field.size() + 1));
+      }
+    }
+    return 0L;
+  };
+  std::string const block(64 * 1024, 'x');
+  std::string const zeros =
+      "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08" + std::string(64 * 1024, '\0');
+  struct row {
+    char const* what;
+    std::string head;
+    std::string more;
+  };
+  row const rows[] = {
+      {"a body of 1 GiB", "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", block},
+      {"endless chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "10000\r\n" + block + "\r\n"},
+      {"endless headers", "HTTP/1.1 200 OK\r\n", "X-" + block + ": y\r\n"},
+      {"an endless status line", "HTTP/1.1 200 ", block},
+      {"a compressed bomb", zeros, zeros},
+  };
+  for (row const& r : rows) {
+    CAPTURE(r.what);
+    raw_server const server([&r](connection const& peer) {
+      peer.receive_head();
+      peer.send(r.head);
+      for (int i = 0; i < 16384 && peer.send(r.more); ++i) {
+      }
+    });
+    std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts anew
+    long const before = kilobytes("VmRSS:");
+    CHECK(failure(server.url("http"), direct()).kind() == error_kind::malformed);
+    CHECK(kilobytes("VmHWM:") - before < 10 * 1000);
+  }
+}
+#endif
 
 TEST_CASE("a header value cannot smuggle in a second header") {
   for (std::string const& value : {std::string("a\r\nX: y"), std::string("a\n"), std::string("a\0b", 3)}) {
@@ -388,14 +555,31 @@ TEST_CASE("a proxy opens the tunnel, and the server never sees its credentials")
   CHECK(server.last_token_request().headers.count("Proxy-Authorization") == 0);
 }
 
+TEST_CASE("a proxy may open the tunnel in any version and words of HTTP") {
+  sandbox::server const server;
+  ca_file const ca(server);
+  for (std::string const& yes : {std::string("HTTP/1.0 200 Connection Established\r\n\r\n"),
+                                 std::string("HTTP/1.1 200 OK\r\nConnection: close\r\nProxy-Agent: x\r\n\r\n"),
+                                 std::string("HTTP/1.1 299 \r\n\r\n")}) {
+    CAPTURE(yes);
+    raw_server const proxy([&](connection const& peer) {
+      peer.receive_head();
+      peer.send(yes);
+      peer.relay(connection(tests::connect_to(server.port())));
+    });
+    https_options through = ca.trusting();
+    through.proxy = "http://127.0.0.1:" + std::to_string(proxy.port());
+    CHECK_FALSE(ask(server.token_url(), as_user(server.user()), through).empty());
+  }
+}
+
 TEST_CASE("a proxy that refuses the tunnel is a network error that names it, at once") {
   for (std::string const& refusal :
        {std::string(
             "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nConnection: close\r\n\r\n"),
         std::string("HTTP/1.0 407 Proxy Authentication Required\r\n\r\n"),
-        std::string("HTTP/1.0 401 Unauthorized\r\n\r\n"), std::string("HTTP/1.0 200 Connection Established\r\n\r\n"),
-        std::string("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"),
-        std::string("HTTP/1.1 403 Filtered\r\nConnection: close\r\n\r\n"),
+        std::string("HTTP/1.0 401 Unauthorized\r\n\r\n"), std::string("SSH-2.0-OpenSSH_9.2\r\n"), std::string(),
+        std::string(100000, 'x'), std::string("HTTP/1.1 403 Filtered\r\nConnection: close\r\n\r\n"),
         std::string("HTTP/1.1 502 Bad Gateway\r\n\r\n")}) {
     CAPTURE(refusal);
     raw_server const proxy([&](connection const& peer) {

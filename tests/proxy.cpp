@@ -62,6 +62,40 @@ TEST_CASE("no_proxy wins over NO_PROXY") {
   CHECK(proxy("https://okta.nmdp.org/", environment) == "");
 }
 
+TEST_CASE("an entry of NO_PROXY may be a range of addresses") {
+  struct {
+    char const* no_proxy;
+    char const* destination;
+    bool exempt;
+  } const entries[] = {
+      {"10.0.0.0/8", "https://10.1.2.3/", true},
+      {"10.0.0.0/8", "https://11.0.0.1/", false},
+      {"192.168.16.0/20", "https://192.168.31.255/", true},
+      {"192.168.16.0/20", "https://192.168.32.0/", false},
+      {"192.168.1.5/32", "https://192.168.1.5/", true},
+      {"192.168.1.5/32", "https://192.168.1.4/", false},
+      {"0.0.0.0/0", "https://8.8.8.8/", true},
+      {"0.0.0.0/0", "https://[2001:db8::1]/", false},
+      {"fd00::/8", "https://[fd12::1]/", true},
+      {"fd00::/8", "https://[fe80::1]/", false},
+      {"2001:db8::/33", "https://[2001:db8:7fff::1]/", true},
+      {"2001:db8::/33", "https://[2001:db8:8000::1]/", false},
+      {"10.0.0.0/33", "https://10.0.0.0/", false},
+      {"10.0.0.0/", "https://10.0.0.0/", false},
+      {"10.0.0.0/x", "https://10.0.0.0/", false},
+      {"/8", "https://10.0.0.0/", false},
+      {"/", "https://10.0.0.0/", false},
+      {"10.0.0.0/-1", "https://10.0.0.0/", false},
+      {"nmdp.org/8", "https://okta.nmdp.org/", false},
+      {"10.0.0.0/8", "https://okta.nmdp.org/", false},
+  };
+  for (auto const& entry : entries) {
+    CAPTURE(std::string(entry.no_proxy));
+    CAPTURE(std::string(entry.destination));
+    CHECK(is_exempt(entry.destination, entry.no_proxy) == entry.exempt);
+  }
+}
+
 TEST_CASE("an entry of NO_PROXY exempts a host and the domain below it, at whole labels only") {
   struct {
     char const* no_proxy;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/error.hpp>
@@ -143,6 +144,10 @@ inline http_response read_answer(std::string const& name, byte_source more, std:
         error_kind::malformed,
         name + " sent more than the " + std::to_string(max_size) + " bytes that are allowed (max_response_size)",
         answer.status);
+  }
+  std::vector<std::string> const lengths = answer.header_values("Content-Length");
+  if (!std::all_of(lengths.begin(), lengths.end(), [&](std::string const& length) { return length == lengths[0]; })) {
+    throw not_http(name, "two lengths");  // 0.11 takes the first
   }
   if (!is_whole && !is_too_long) {
     throw stream.has_ended()

@@ -9,11 +9,18 @@
 #include <cstdlib>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <string>
 
 #include <cibmtr_auth/ascii.hpp>
+#include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/url.hpp>
+
+#if CIBMTR_AUTH_HTTPS
+#include <openssl/asn1.h>
+#include <openssl/x509v3.h>
+#endif
 
 namespace cibmtr_auth {
 
@@ -22,9 +29,46 @@ using variable_lookup = std::function<char const*(char const*)>;
 
 namespace detail {
 
-/// Whether an entry of `NO_PROXY` names this host: `*`, or the host or a domain above it, with or without a leading
-/// dot and a port.
+/// The four or sixteen bytes of an IP address; empty for anything else.
+inline std::string ip_bytes(std::string const& text) {
+#if CIBMTR_AUTH_HTTPS
+  std::unique_ptr<ASN1_OCTET_STRING, void (*)(ASN1_OCTET_STRING*)> const address(a2i_IPADDRESS(text.c_str()),
+                                                                                 ASN1_OCTET_STRING_free);
+  return address ? std::string(reinterpret_cast<char const*>(ASN1_STRING_get0_data(address.get())),
+                               static_cast<std::size_t>(ASN1_STRING_length(address.get())))
+                 : std::string();
+#else
+  static_cast<void>(text);
+  return std::string();
+#endif
+}
+
+/// Whether the address `host` lies in `range`, such as `10.0.0.0/8` or `fd00::/8`.
+inline bool is_in_range(std::string const& host, std::string const& range) {
+  std::size_t const slash = range.find('/');
+  std::string const address = ip_bytes(host);
+  std::string const network = ip_bytes(range.substr(0, slash));
+  std::string const digits = range.substr((std::min)(slash, range.size() - 1) + 1);
+  if (address.empty() || address.size() != network.size() || digits.empty() || digits.size() > 3 ||
+      digits.find_first_not_of("0123456789") != std::string::npos) {
+    return false;
+  }
+  std::size_t const length = std::stoul(digits);
+  auto bit = [](std::string const& bytes, std::size_t i) { return bytes[i / 8] >> (7 - i % 8) & 1; };
+  for (std::size_t i = 0; i < (std::min)(length, address.size() * 8); ++i) {
+    if (bit(address, i) != bit(network, i)) {
+      return false;
+    }
+  }
+  return length <= address.size() * 8;
+}
+
+/// Whether an entry of `NO_PROXY` names this host, as curl reads it: `*`, or the host or a domain above it, with or without
+/// a leading dot and a port, or a range of addresses.
 inline bool is_exempt(url const& destination, std::string entry) {
+  if (entry.find('/') != std::string::npos) {
+    return is_in_range(destination.host, entry);
+  }
   std::size_t const colon = entry.rfind(':');
   if (colon != std::string::npos && entry.find(':') == colon) {
     if (port_number(entry.substr(colon + 1)) != destination.port) {

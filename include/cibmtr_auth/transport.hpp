@@ -28,8 +28,7 @@ struct http_response {
   std::vector<std::pair<std::string, std::string>> headers;
   secret body;
 
-  /// The values of every field of that name, in any case (RFC 9110, section 5.1), in order, without white
-  /// space around them.
+  /// The values of every field of that name, in any case (RFC 9110, section 5.1), without white space around them.
   std::vector<std::string> header_values(std::string const& name) const {
     std::vector<std::string> values;
     for (auto const& field : headers) {
