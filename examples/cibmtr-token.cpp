@@ -6,10 +6,12 @@
 #include <cibmtr_auth.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -40,9 +42,9 @@ void print(std::string const& line) {
   }
 }
 
-void print_finding(std::string const& subject, std::string const& finding) {
+void print_finding(std::string const& subject, std::string const& finding, bool is_ok = true) {
   std::string const padding(subject.size() < 14 ? 14 - subject.size() : 1, ' ');
-  print("ok  " + subject + padding + finding + "\n");
+  print((is_ok ? "ok  " : "!!  ") + subject + padding + finding + "\n");
 }
 
 int exit_status(auth::error_kind kind) {
@@ -80,6 +82,10 @@ auth::credentials chosen_credentials(arguments const& given) {
   return chosen;
 }
 
+std::string token_url(auth::environment const& where, auth::credentials const& who) {
+  return who.uses_password_grant() ? where.password_token_url : where.client_credentials_token_url;
+}
+
 /// Whether every scope token that was asked for was granted.
 bool grants_all(std::string const& granted, std::string const& asked) {
   std::istringstream tokens(asked);
@@ -107,30 +113,46 @@ auth::secret as_asked(auth::token const& token, arguments const& given) {
   return token.value() + "\n";
 }
 
-/// OpenSSL reads these variables where no CA file is given.
-std::string system_trust() {
-  std::string trust = "the system's CAs";
-  for (char const* name : {"SSL_CERT_FILE", "SSL_CERT_DIR"}) {
-    if (char const* const path = std::getenv(name)) {
-      trust += std::string(", ") + name + "=" + path;
-    }
-  }
-  return trust;
-}
-
-/// What is known before anything is sent. The rest of `--check` follows when the server has answered.
 void print_preparations(arguments const& given, auth::environment const& where, auth::credentials const& who) {
-  std::string const token_url =
-      who.uses_password_grant() ? where.password_token_url : where.client_credentials_token_url;
-  auth::url const to = auth::parse_secure_url(token_url, "token URL");
-  std::string const proxy = given.https.proxy.empty() ? auth::proxy_from_env(to) : given.https.proxy;
-  bool const is_direct = proxy.empty() || proxy == "none";
-  print_finding("environment", std::string(where.name) + ", token URL " + token_url);
+  print_finding("environment", std::string(where.name) + ", token URL " + token_url(where, who));
   print_finding("credentials", given.credentials_file.empty() ? "complete, from CIBMTR_* variables"
                                                               : "complete, from " + given.credentials_file);
   print_finding("grant", who.uses_password_grant() ? "password" : "client_credentials");
+}
+
+void print_clock(auth::http_response const& answer) {
+  std::vector<std::string> const dates = answer.header_values("Date");
+  long long const servers = dates.empty() ? -1 : auth::parse_http_date(dates.front());
+  if (servers < 0) {
+    print_finding("clock", "unknown: the server does not say what time it is");
+    return;
+  }
+  long long const ahead = static_cast<long long>(std::time(nullptr)) - servers;
+  bool const is_close = std::llabs(ahead) <= 60;
+  print_finding("clock",
+                std::to_string(std::llabs(ahead)) + " s " + (ahead < 0 ? "behind" : "ahead of") + " the server's" +
+                    (is_close ? "" : ": set this machine's clock, or certificates will seem invalid"),
+                is_close);
+}
+
+/// Whom the token request will go to, found out by a request without credentials.
+void print_connection(arguments const& given, std::string const& token_url) {
+  auth::url const to = auth::parse_secure_url(token_url, "token URL");
+  auth::https_options https = given.https;
+  auth::https_peer peer;
+  https.observer = [&peer](auth::https_peer const& seen) { peer = seen; };
+  std::string const proxy = https.proxy.empty() ? auth::proxy_from_env(to) : https.proxy;
+  bool const is_direct = proxy.empty() || proxy == "none";
   print_finding("proxy", is_direct ? "none" : auth::parse_proxy_url(proxy).authority());
-  print_finding("trust", given.https.ca_file.empty() ? system_trust() : "only " + given.https.ca_file);
+  auth::http_response const answer =
+      auth::https_transport(https)({"HEAD", to.scheme + "://" + to.authority() + "/", {}, ""});
+  print_finding("connection", to.authority() + (is_direct ? " at " : " through the proxy at ") + peer.address +
+                                  (peer.tls_version.empty() ? ", without TLS" : ", " + peer.tls_version));
+  if (!peer.tls_version.empty()) {
+    print_finding("trust", peer.authorities);
+    print_finding("certificate", peer.subject + ", from " + peer.issuer + ", until " + peer.expires_at);
+  }
+  print_clock(answer);
 }
 
 std::shared_ptr<auth::token_file> shared_tokens(arguments const& given, auth::environment const& where,
@@ -163,6 +185,7 @@ void run(arguments given) {
   if (given.check) {
     print_preparations(given, where, who);
     print_cache(given, store);
+    print_connection(given, token_url(where, who));
   }
 
   auth::token const token = tokens.get(given.https.timeout);
@@ -203,6 +226,9 @@ void describe(CLI::App& app, arguments& given) {
   app.add_option("--credentials", given.credentials_file,
                  "A JSON file with client_id, client_secret, scope, username and password");
   app.add_option("--ca", given.https.ca_file, "Trust only the CAs in this PEM file");
+  app.add_option("--client-certificate", given.https.client_certificate,
+                 "A PEM file to show to a server that asks who calls; needs --client-key");
+  app.add_option("--client-key", given.https.client_key, "Its key, a PEM file without a passphrase");
   app.add_option("--proxy", given.https.proxy,
                  "http://[user:password@]host:port, or none; else HTTPS_PROXY and NO_PROXY count");
   app.add_option("--timeout", given.timeout, "Seconds for the whole exchange")

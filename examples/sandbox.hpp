@@ -15,6 +15,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -225,6 +226,9 @@ class server {
     response.body = reply.body;
     for (auto const& header : reply.headers) {
       response.set_header(header.first, header.second);
+    }
+    if (!response.has_header("Date")) {
+      response.set_header("Date", detail::http_date(std::time(nullptr)));
     }
     if (!reply.content_type.empty()) {
       response.set_header("Content-Type", reply.content_type);

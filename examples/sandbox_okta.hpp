@@ -77,7 +77,6 @@ class authorization_server {
     answer made =
         remaining_ > 0 ? grant(request) : detail::okta_error(429, "E0000047", "API call exceeded rate limit.");
     remaining_ = (std::max)(remaining_ - 1, 0);
-    made.headers.emplace_back("Date", detail::http_date(now));
     made.headers.emplace_back("X-Rate-Limit-Limit", std::to_string(rate_limit_));
     made.headers.emplace_back("X-Rate-Limit-Remaining", std::to_string(remaining_));
     made.headers.emplace_back("X-Rate-Limit-Reset", std::to_string(minute_end_));

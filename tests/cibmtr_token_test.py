@@ -4,6 +4,7 @@
 
 import base64
 import http.client
+import http.server
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.parse
@@ -239,12 +241,52 @@ class CibmtrToken(unittest.TestCase):
     def test_check_prints_a_diagnosis_and_no_token(self):
         result = self.run_program("--check")
         self.assertEqual(result.returncode, 0)
-        for subject in ("environment", "credentials", "grant", "proxy", "trust", "cache", "token", "scope"):
+        for subject in ("environment", "credentials", "grant", "cache", "proxy", "connection", "trust", "certificate", "clock",
+                        "token", "scope"):
             self.assertRegex(result.stdout, r"(?m)^ok  " + subject + " ")
         self.assertNotRegex(result.stdout, r"[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}")
         failed = self.run_program("--check", account=self.with_wrong(client_secret="not-this-one"))
         self.assertEqual(failed.returncode, 3)
         self.assertNotIn("ok  token", failed.stdout)
+
+    def test_check_names_the_certificate_and_where_trust_comes_from(self):
+        lines = self.run_program("--check").stdout
+        self.assertRegex(lines, r"(?m)^ok  connection +localhost:%s at 127\.0\.0\.1, TLSv1\.3$" % self.ready["PORT"])
+        self.assertRegex(lines, r"(?m)^ok  certificate +CN=localhost, from CN=cibmtr_auth sandbox, until .* GMT$")
+        self.assertRegex(lines, r"(?m)^ok  trust +" + re.escape(self.path("ca.pem")) + "$")
+
+    def test_check_tells_of_a_clock_that_is_a_day_off(self):
+        class Yesterday(http.server.BaseHTTPRequestHandler):
+            def date_time_string(self, timestamp=None):
+                return super().date_time_string(time.time() - 86400)
+
+            def do_HEAD(self):
+                self.send_response(404)
+                self.end_headers()
+
+            def do_POST(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b'{"access_token":"abc","token_type":"Bearer","expires_in":60}')
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Yesterday)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever).start()
+        result = self.run_program("--check", url="http://127.0.0.1:%d/token" % server.server_address[1])
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout, r"(?m)^!!  clock +864\d\d s ahead of the server's: set this machine's clock")
+
+    def test_check_sends_no_credentials_to_a_server_that_is_not_trusted(self):
+        with open(self.path("other.pem"), "w", encoding="utf-8") as file:
+            file.write(ssl.DER_cert_to_PEM_cert(ssl.create_default_context().get_ca_certs(True)[0]))
+        result = self.run_program("--check", ca=self.path("other.pem"))
+        self.assertEqual(result.returncode, 5)
+        self.assertIn("unknown CA (CN=cibmtr_auth sandbox)", result.stderr)
+        self.assertEqual(self.requests(), 0)
 
     def test_each_environment_asks_its_own_server(self):
         for name, host in (("test", "oktapreview.nmdp.org"), ("production", "okta.nmdp.org")):

@@ -476,16 +476,19 @@ TEST_CASE("no answer costs more than 10 MB of memory" * doctest::skip(tests::is_
   };
   for (row const& r : rows) {
     CAPTURE(r.what);
-    raw_server const server([&r](connection const& peer) {
-      peer.receive_head();
-      peer.send(r.head);
-      for (int i = 0; i < 16384 && peer.send(r.more); ++i) {
-      }
-    });
-    std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts anew
-    long const before = kilobytes("VmRSS:");
-    CHECK(failure(server.url("http"), direct()).kind() == error_kind::malformed);
-    CHECK(kilobytes("VmHWM:") - before < 10 * 1000);
+    // In a child, whose peak starts with what it has.
+    CHECK(tests::in_child([&] {
+            raw_server const server([&r](connection const& peer) {
+              peer.receive_head();
+              peer.send(r.head);
+              for (int i = 0; i < 16384 && peer.send(r.more); ++i) {
+              }
+            });
+            long const before = kilobytes("VmRSS:");
+            bool const is_refused = failure(server.url("http"), direct()).kind() == error_kind::malformed;
+            bool const is_cheap = kilobytes("VmHWM:") - before < 10 * 1000;
+            return (is_refused ? 0 : 1) + (is_cheap ? 0 : 2);
+          }) == 0);
   }
 }
 #endif
