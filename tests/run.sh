@@ -36,7 +36,7 @@ failed=0
 # test TREE CTEST_OPTION...
 test_tree() {
   echo "== $1"
-  ctest --test-dir "build/$1" --output-on-failure -j2 --timeout 120 "${@:2}" 2>&1 | tee "build/$1.log" || failed=1
+  ctest --test-dir "build/$1" --output-on-failure -j2 --timeout 300 "${@:2}" 2>&1 | tee "build/$1.log" || failed=1
 }
 test_tree include
 test_tree single -E '^(amalgamate|readme|command_lines|quickstart|sandbox_clients|picture)$' # the same for both
