@@ -2222,6 +2222,7 @@ struct renewal_outcome {
   token granted;
   std::exception_ptr failure;
   bool was_asked = false;                ///< a request was sent
+  bool has_left_early = false;           ///< another process is asking, and the caller's patience ended
   boot_clock::time_point look_again_at;  ///< no sooner
 };
 
@@ -2232,11 +2233,12 @@ class renewal {
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
       : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
 
-  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as `patience`
-  /// says, and no longer than an exchange may take; then this one asks alone.
-  renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::seconds(60)) const {
-    auto const give_up_at =
-        std::chrono::steady_clock::now() + (std::min<std::chrono::milliseconds>)(patience, std::chrono::seconds(60));
+  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as
+  /// `patience` says, and never longer than any exchange takes: after a minute this one asks alone.
+  renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::minutes(1)) const {
+    using std::chrono::steady_clock;
+    std::chrono::milliseconds const longest = std::chrono::minutes(1);
+    steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
     for (;;) {
       std::unique_ptr<token_store::lock> const lock = store_->try_lock();
       token_record const record = load();
@@ -2245,13 +2247,16 @@ class renewal {
       if (is_usable && now < record.granted.renew_at()) {
         return outcome(record.granted, nullptr, record.granted.renew_at());
       }
-      bool const is_alone = !lock && std::chrono::steady_clock::now() >= give_up_at;
+      bool const has_waited = steady_clock::now() >= end_of_patience;
       token const fallback = is_usable ? record.granted : token();
-      if (lock || is_alone) {
+      if (lock || (has_waited && patience >= longest)) {
         return now < record.next_try_at && record.failure ? not_yet(record, fallback, now) : ask(record, fallback);
       }
       if (is_usable) {
         return outcome(fallback, nullptr, now + std::chrono::seconds(1));
+      }
+      if (has_waited) {
+        return left_early(now);
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -2277,6 +2282,13 @@ class renewal {
     result.granted = granted;
     result.failure = std::move(failure);
     result.look_again_at = look_again_at;
+    return result;
+  }
+
+  static renewal_outcome left_early(boot_clock::time_point now) {
+    error const failure(error_kind::timed_out, "another process's token request is not done yet: call again");
+    renewal_outcome result = outcome(token(), std::make_exception_ptr(failure), now + std::chrono::seconds(1));
+    result.has_left_early = true;
     return result;
   }
 
@@ -2506,9 +2518,8 @@ class shared_cache {
       return copy->held;
     }
     std::unique_lock<std::mutex> lock(mine.mutex);
-    bool const is_alive = now < mine.held.expires_at();
     ++mine.status.gets;
-    if (is_alive && (now < mine.renew_at || mine.under_way)) {
+    if (mine.serves(now)) {
       ++mine.status.hits;
       if (copy) {
         copy->held = mine.held.detached();
@@ -2517,7 +2528,7 @@ class shared_cache {
       }
       return mine.held;
     }
-    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive, patience);
+    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, patience);
   }
 
   bool invalidate(token const& dead) {
@@ -2563,6 +2574,7 @@ class shared_cache {
  private:
   struct request {
     bool is_done = false;
+    bool is_abandoned = false;  ///< by a caller with too little patience, which is not the others' outcome
     token granted;
     std::exception_ptr failure;
   };
@@ -2580,29 +2592,41 @@ class shared_cache {
     token_cache_status status;
     thread_tokens copies;
     std::atomic<unsigned long long> edition{thread_tokens::next_number()};  ///< of `held` and `renew_at`
+
+    bool serves(boot_clock::time_point now) const { return now < held.expires_at() && (now < renew_at || under_way); }
   };
 
-  static token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
+  token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
+    using std::chrono::steady_clock;
+    std::chrono::milliseconds const longest = std::chrono::hours(24);
+    steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
     ++mine.status.joins;
-    std::shared_ptr<request const> const awaited = mine.under_way;
-    if (!mine.done.wait_for(lock, patience, [&awaited] { return awaited->is_done; })) {
-      throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
+    while (mine.under_way && !mine.serves(now_())) {
+      std::shared_ptr<request const> const awaited = mine.under_way;
+      if (!mine.done.wait_until(lock, end_of_patience, [&awaited] { return awaited->is_done; })) {
+        throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
+      }
+      if (!awaited->is_abandoned) {
+        return granted_or_throw(*awaited);
+      }
     }
-    return granted_or_throw(*awaited);
+    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(end_of_patience - steady_clock::now());
+    return mine.serves(now_()) ? mine.held : renew(mine, lock, left);
   }
 
   /// No lock is held while the source is on the network.
-  token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive, std::chrono::milliseconds patience) {
+  token renew(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
     if (!mine.renews_with) {
       mine.renews_with = first_;
     }
     auto const renews_with = mine.renews_with;
     auto const current = std::make_shared<request>();
     token const refused = mine.refused;
+    bool const is_alive = now_() < mine.held.expires_at();
     mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
     mine.under_way = current;
     lock.unlock();
-    renewal_outcome const outcome = run(*renews_with, refused, patience);
+    renewal_outcome const outcome = run(*renews_with, refused, is_alive ? std::chrono::milliseconds(0) : patience);
     lock.lock();
     bool const is_current = mine.renews_with == renews_with;  // else it was reset meanwhile, and this is nobody's token
     if (is_current) {
@@ -2611,13 +2635,14 @@ class shared_cache {
     bool const is_alive_still = is_current && outcome.failure && now_() < mine.held.expires_at();
     current->granted = outcome.failure ? (is_alive_still ? mine.held : token()) : outcome.granted;
     current->failure = current->granted.empty() ? outcome.failure : nullptr;
+    current->is_abandoned = outcome.has_left_early && current->failure;
     current->is_done = true;
     mine.status.requests += outcome.was_asked ? 1 : 0;
     mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
-    mine.last_failure = outcome.failure;
+    mine.last_failure = outcome.has_left_early ? mine.last_failure : outcome.failure;
     mine.done.notify_all();
     lock.unlock();
-    if (observer_) {
+    if (observer_ && !outcome.has_left_early) {
       observer_(status());
     }
     return granted_or_throw(*current);
@@ -2695,7 +2720,8 @@ class token_cache {
 
   /// A living token. However many threads call, one of them asks, when there is none or when it is time to renew
   /// (`token::renew_at`). The others take the old token at once while it lives; else they wait for at most `patience`
-  /// and share the outcome. After a failure the old token serves until its end; without one the failure is thrown, with the
+  /// and share the outcome. Where another process asks, its outcome is waited for likewise; a caller who leaves then fails
+  /// nobody else. After a failure the old token serves until its end; without one the failure is thrown, with the
   /// time of the next try in its text and in `retry_after()`, and nobody asks before that time.
   token get(std::chrono::milliseconds patience = std::chrono::hours(24)) const { return shared_->get(patience); }
 

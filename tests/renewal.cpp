@@ -204,6 +204,20 @@ TEST_CASE("while another process asks and there is no token, its failure is wait
   CHECK(s.requests == 0);
 }
 
+TEST_CASE("while another process asks, a caller whose patience ends leaves and does not ask alone") {
+  for (int patience_ms : {0, 30}) {
+    CAPTURE(patience_ms);
+    scene s;
+    s.store->busy_for = 1000000;
+    renewal_outcome const outcome = s.renewals().run(token(), milliseconds(patience_ms));
+    CHECK(outcome.has_left_early);
+    CHECK((failure_in(outcome).kind() == error_kind::timed_out));
+    CHECK_FALSE(outcome.was_asked);
+    CHECK(s.requests == 0);
+    CHECK(s.store->saves == 0);
+  }
+}
+
 TEST_CASE("when the other process ends without a word, this one asks") {
   scene s;
   s.store->busy_for = 3;

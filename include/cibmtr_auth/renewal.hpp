@@ -75,6 +75,7 @@ struct renewal_outcome {
   token granted;
   std::exception_ptr failure;
   bool was_asked = false;                ///< a request was sent
+  bool has_left_early = false;           ///< another process is asking, and the caller's patience ended
   boot_clock::time_point look_again_at;  ///< no sooner
 };
 
@@ -85,11 +86,12 @@ class renewal {
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
       : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
 
-  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as `patience`
-  /// says, and no longer than an exchange may take; then this one asks alone.
-  renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::seconds(60)) const {
-    auto const give_up_at =
-        std::chrono::steady_clock::now() + (std::min<std::chrono::milliseconds>)(patience, std::chrono::seconds(60));
+  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as
+  /// `patience` says, and never longer than any exchange takes: after a minute this one asks alone.
+  renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::minutes(1)) const {
+    using std::chrono::steady_clock;
+    std::chrono::milliseconds const longest = std::chrono::minutes(1);
+    steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
     for (;;) {
       std::unique_ptr<token_store::lock> const lock = store_->try_lock();
       token_record const record = load();
@@ -98,13 +100,16 @@ class renewal {
       if (is_usable && now < record.granted.renew_at()) {
         return outcome(record.granted, nullptr, record.granted.renew_at());
       }
-      bool const is_alone = !lock && std::chrono::steady_clock::now() >= give_up_at;
+      bool const has_waited = steady_clock::now() >= end_of_patience;
       token const fallback = is_usable ? record.granted : token();
-      if (lock || is_alone) {
+      if (lock || (has_waited && patience >= longest)) {
         return now < record.next_try_at && record.failure ? not_yet(record, fallback, now) : ask(record, fallback);
       }
       if (is_usable) {
         return outcome(fallback, nullptr, now + std::chrono::seconds(1));
+      }
+      if (has_waited) {
+        return left_early(now);
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -130,6 +135,13 @@ class renewal {
     result.granted = granted;
     result.failure = std::move(failure);
     result.look_again_at = look_again_at;
+    return result;
+  }
+
+  static renewal_outcome left_early(boot_clock::time_point now) {
+    error const failure(error_kind::timed_out, "another process's token request is not done yet: call again");
+    renewal_outcome result = outcome(token(), std::make_exception_ptr(failure), now + std::chrono::seconds(1));
+    result.has_left_early = true;
     return result;
   }
 

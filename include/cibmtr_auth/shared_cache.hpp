@@ -44,9 +44,8 @@ class shared_cache {
       return copy->held;
     }
     std::unique_lock<std::mutex> lock(mine.mutex);
-    bool const is_alive = now < mine.held.expires_at();
     ++mine.status.gets;
-    if (is_alive && (now < mine.renew_at || mine.under_way)) {
+    if (mine.serves(now)) {
       ++mine.status.hits;
       if (copy) {
         copy->held = mine.held.detached();
@@ -55,7 +54,7 @@ class shared_cache {
       }
       return mine.held;
     }
-    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive, patience);
+    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, patience);
   }
 
   bool invalidate(token const& dead) {
@@ -101,6 +100,7 @@ class shared_cache {
  private:
   struct request {
     bool is_done = false;
+    bool is_abandoned = false;  ///< by a caller with too little patience, which is not the others' outcome
     token granted;
     std::exception_ptr failure;
   };
@@ -118,29 +118,41 @@ class shared_cache {
     token_cache_status status;
     thread_tokens copies;
     std::atomic<unsigned long long> edition{thread_tokens::next_number()};  ///< of `held` and `renew_at`
+
+    bool serves(boot_clock::time_point now) const { return now < held.expires_at() && (now < renew_at || under_way); }
   };
 
-  static token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
+  token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
+    using std::chrono::steady_clock;
+    std::chrono::milliseconds const longest = std::chrono::hours(24);
+    steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
     ++mine.status.joins;
-    std::shared_ptr<request const> const awaited = mine.under_way;
-    if (!mine.done.wait_for(lock, patience, [&awaited] { return awaited->is_done; })) {
-      throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
+    while (mine.under_way && !mine.serves(now_())) {
+      std::shared_ptr<request const> const awaited = mine.under_way;
+      if (!mine.done.wait_until(lock, end_of_patience, [&awaited] { return awaited->is_done; })) {
+        throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
+      }
+      if (!awaited->is_abandoned) {
+        return granted_or_throw(*awaited);
+      }
     }
-    return granted_or_throw(*awaited);
+    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(end_of_patience - steady_clock::now());
+    return mine.serves(now_()) ? mine.held : renew(mine, lock, left);
   }
 
   /// No lock is held while the source is on the network.
-  token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive, std::chrono::milliseconds patience) {
+  token renew(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
     if (!mine.renews_with) {
       mine.renews_with = first_;
     }
     auto const renews_with = mine.renews_with;
     auto const current = std::make_shared<request>();
     token const refused = mine.refused;
+    bool const is_alive = now_() < mine.held.expires_at();
     mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
     mine.under_way = current;
     lock.unlock();
-    renewal_outcome const outcome = run(*renews_with, refused, patience);
+    renewal_outcome const outcome = run(*renews_with, refused, is_alive ? std::chrono::milliseconds(0) : patience);
     lock.lock();
     bool const is_current = mine.renews_with == renews_with;  // else it was reset meanwhile, and this is nobody's token
     if (is_current) {
@@ -149,13 +161,14 @@ class shared_cache {
     bool const is_alive_still = is_current && outcome.failure && now_() < mine.held.expires_at();
     current->granted = outcome.failure ? (is_alive_still ? mine.held : token()) : outcome.granted;
     current->failure = current->granted.empty() ? outcome.failure : nullptr;
+    current->is_abandoned = outcome.has_left_early && current->failure;
     current->is_done = true;
     mine.status.requests += outcome.was_asked ? 1 : 0;
     mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
-    mine.last_failure = outcome.failure;
+    mine.last_failure = outcome.has_left_early ? mine.last_failure : outcome.failure;
     mine.done.notify_all();
     lock.unlock();
-    if (observer_) {
+    if (observer_ && !outcome.has_left_early) {
       observer_(status());
     }
     return granted_or_throw(*current);
