@@ -34,7 +34,7 @@
 #include <cibmtr_auth/refusal.hpp>            // what an answer without a token means
 #include <cibmtr_auth/token_response.hpp>     // an HTTP response becomes a token or an error
 #include <cibmtr_auth/token_source.hpp>       // ask once
-#include <cibmtr_auth/per_process.hpp>        // state that a forked child starts anew
+#include <cibmtr_auth/per_process.hpp>        // state that a forked child starts anew, or takes over
 #include <cibmtr_auth/fingerprint.hpp>        // whose token a shared record holds, without saying so
 #include <cibmtr_auth/token_record.hpp>       // what renewals agree on, in memory and written down
 #include <cibmtr_auth/token_store.hpp>        // where renewals are agreed on

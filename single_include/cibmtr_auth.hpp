@@ -1502,7 +1502,7 @@ inline token_source make_token_source(environment const& where, credentials who,
 
 #endif  // CIBMTR_AUTH_TOKEN_SOURCE_HPP
 
-// State that a forked child starts anew.
+// State that a forked child starts anew, or takes over.
 
 #ifndef CIBMTR_AUTH_PER_PROCESS_HPP
 #define CIBMTR_AUTH_PER_PROCESS_HPP
@@ -1564,6 +1564,23 @@ class per_process {
   }
 
   mutable std::atomic<entry*> current_;
+};
+
+/// A value that a forked child takes over as it was set last, whole even when another thread was just setting it. Within one process
+/// the caller sees to it that nobody reads while one sets.
+template <typename T>
+class inherited {
+ public:
+  explicit inherited(T value) : current_(new T(std::move(value))) {}
+  ~inherited() { delete current_.load(); }
+  inherited(inherited const&) = delete;
+  inherited& operator=(inherited const&) = delete;
+
+  T const& get() const { return *current_.load(); }
+  void swap(std::unique_ptr<T>& other) { other.reset(current_.exchange(other.release())); }
+
+ private:
+  std::atomic<T*> current_;
 };
 
 }  // namespace detail
@@ -2506,8 +2523,8 @@ class shared_cache {
  public:
   shared_cache(token_source source, clock_function now, std::shared_ptr<token_store> store, token_observer observer)
       : now_(std::move(now)),
-        first_(std::make_shared<renewal>(std::move(source), std::move(store), now_)),
-        observer_(std::move(observer)) {}
+        observer_(std::move(observer)),
+        renews_with_(std::make_shared<renewal>(std::move(source), std::move(store), now_)) {}
 
   token get(std::chrono::milliseconds patience) {
     state& mine = state_.get();
@@ -2547,9 +2564,10 @@ class shared_cache {
 
   void reset(token_source source, std::shared_ptr<token_store> store) {
     state& mine = state_.get();
-    auto renews_with = std::make_shared<renewal>(std::move(source), std::move(store), now_);
+    auto other = std::unique_ptr<shared_renewal>(
+        new shared_renewal(std::make_shared<renewal>(std::move(source), std::move(store), now_)));
     std::lock_guard<std::mutex> const lock(mine.mutex);
-    mine.renews_with = std::move(renews_with);
+    renews_with_.swap(other);
     mine.held = token();
     mine.edition = thread_tokens::next_number();
     mine.refused = token();
@@ -2572,6 +2590,8 @@ class shared_cache {
   }
 
  private:
+  using shared_renewal = std::shared_ptr<renewal const>;
+
   struct request {
     bool is_done = false;
     bool is_abandoned = false;  ///< by a caller with too little patience, which is not the others' outcome
@@ -2587,7 +2607,6 @@ class shared_cache {
     boot_clock::time_point renew_at;
     boot_clock::time_point may_drop_at;
     std::shared_ptr<request const> under_way;
-    std::shared_ptr<renewal const> renews_with;  ///< null in a new process, which then takes the first
     std::exception_ptr last_failure;
     token_cache_status status;
     thread_tokens copies;
@@ -2616,10 +2635,7 @@ class shared_cache {
 
   /// No lock is held while the source is on the network.
   token renew(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
-    if (!mine.renews_with) {
-      mine.renews_with = first_;
-    }
-    auto const renews_with = mine.renews_with;
+    shared_renewal const renews_with = renews_with_.get();
     auto const current = std::make_shared<request>();
     token const refused = mine.refused;
     bool const is_alive = now_() < mine.held.expires_at();
@@ -2628,7 +2644,7 @@ class shared_cache {
     lock.unlock();
     renewal_outcome const outcome = run(*renews_with, refused, is_alive ? std::chrono::milliseconds(0) : patience);
     lock.lock();
-    bool const is_current = mine.renews_with == renews_with;  // else it was reset meanwhile, and this is nobody's token
+    bool const is_current = renews_with_.get() == renews_with;  // else it was reset, and this is nobody's token
     if (is_current) {
       take(mine, outcome);
     }
@@ -2691,8 +2707,8 @@ class shared_cache {
   }
 
   clock_function const now_;
-  std::shared_ptr<renewal const> const first_;
   token_observer const observer_;
+  inherited<shared_renewal> renews_with_;  ///< read and set with the mutex of `state_` held
   per_process<state> state_;
 };
 
