@@ -2319,7 +2319,7 @@ class renewal {
     bool was_sent = true;
     try {
       token_record record;
-      record.granted = ask_();
+      record.granted = living(ask_());
       last_failed_->save(token_record());
       store_->save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
@@ -2332,6 +2332,14 @@ class renewal {
     }
     result.was_asked = was_sent;
     return result;
+  }
+
+  token living(token const& granted) const {
+    if (now_() < granted.expires_at()) {
+      return granted;
+    }
+    throw error(error_kind::unavailable,
+                "the token had ended before it arrived: the token server takes longer to answer than its tokens live.");
   }
 
   renewal_outcome failed(token_record const& before, token const& usable_before, error const& failure) const {

@@ -246,11 +246,11 @@ TEST_CASE("a renewer that is killed at any moment leaves a sound file and no loc
     CAPTURE(round);
     int const before = renewals.count();
     pid_t const renewer = tests::start_child([&]() -> int {
-      for (;;) {  // expired at once, so each call asks and saves
+      for (;;) {  // about to expire when it comes, so each call asks and saves
         token_cache const tokens(
             [&] {
               renewals.add();
-              return granted("killed", seconds(10), seconds(10), scope);
+              return granted("killed", seconds(9), seconds(10), scope);
             },
             boot_clock::now, store_in(place));
         tokens.get();

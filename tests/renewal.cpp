@@ -279,6 +279,30 @@ TEST_CASE("failures in a row are counted, and anew when they are of the other so
   CHECK(fail(error_kind::network) == 1);
 }
 
+TEST_CASE("a token that ended before it arrived is a failure like any other, and nobody gets it") {
+  scene s;
+  bool is_slow = true;
+  renewal const renewals(
+      [&s, &is_slow] {
+        token const granted = s.ask();
+        s.clock.advance(is_slow ? minutes(30) : seconds(0));
+        return granted;
+      },
+      s.store, s.clock);
+  renewal_outcome const outcome = renewals.run(token());
+  CHECK(outcome.granted.empty());
+  CHECK(outcome.was_asked);
+  CHECK((failure_in(outcome).kind() == error_kind::unavailable));
+  CHECK(std::string(failure_in(outcome).what()).find("had ended before it arrived") != std::string::npos);
+  CHECK(s.store->record.granted.empty());
+  CHECK(s.store->record.failures == 1);
+  CHECK((outcome.look_again_at > s.clock()));
+  CHECK_FALSE(renewals.run(token()).was_asked);
+  is_slow = false;
+  s.clock.advance(seconds(1));
+  CHECK(renewals.run(token()).granted.value() == "asked-2");
+}
+
 TEST_CASE("a failure before anything was sent leaves no trace") {
   scene s;
   s.fail_with(error(error_kind::configuration, "no CA file."));

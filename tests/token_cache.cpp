@@ -184,6 +184,29 @@ TEST_CASE("a life of a minute, of a second or of no use is no hot loop") {
   }
 }
 
+TEST_CASE("a server so slow that its tokens have ended when they arrive is no hot loop either") {
+  tests::fake_clock clock;
+  int requests = 0;
+  token_cache const tokens(
+      [&] {
+        token const granted("token-" + std::to_string(++requests), "", clock(), clock() + seconds(10));
+        clock.advance(requests == 1 ? seconds(8) : seconds(10));
+        return granted;
+      },
+      clock);
+  CHECK(tokens.get().value() == "token-1");
+  for (int call = 0; call < 600; ++call) {  // a minute at 10 calls a second
+    try {
+      token const held = tokens.get();
+      CHECK(held.expires_at() > clock());
+    } catch (error const& failure) {
+      CHECK(failure.kind() == error_kind::unavailable);
+    }
+    clock.advance(std::chrono::milliseconds(100));
+  }
+  CHECK(requests <= 10);
+}
+
 TEST_CASE("the old token serves to its end when renewals fail, and not a moment longer") {
   fake_source source;
   token_cache const tokens = cache_around(source);
