@@ -2181,10 +2181,10 @@ class token_file : public token_store {
 
 #endif  // CIBMTR_AUTH_TOKEN_FILE_HPP
 
-// One renewal, agreed on with everyone who shares the store: who asks, and when nobody may.
+// How long nobody asks after a failure, and how that is told.
 
-#ifndef CIBMTR_AUTH_RENEWAL_HPP
-#define CIBMTR_AUTH_RENEWAL_HPP
+#ifndef CIBMTR_AUTH_PAUSE_HPP
+#define CIBMTR_AUTH_PAUSE_HPP
 
 namespace cibmtr_auth {
 namespace detail {
@@ -2233,7 +2233,16 @@ inline error with_next_try(error const& failure, boot_clock::duration wait) {
 }
 
 }  // namespace detail
+}  // namespace cibmtr_auth
 
+#endif  // CIBMTR_AUTH_PAUSE_HPP
+
+// One renewal, agreed on with everyone who shares the store: who asks, and when nobody may.
+
+#ifndef CIBMTR_AUTH_RENEWAL_HPP
+#define CIBMTR_AUTH_RENEWAL_HPP
+
+namespace cibmtr_auth {
 /// What came of a renewal. A failure may come with a token: the old one, which still lives.
 struct renewal_outcome {
   token granted;
@@ -2251,8 +2260,18 @@ class renewal {
       : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
 
   /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as
-  /// `patience` says, and never longer than any exchange takes: after a minute this one asks alone.
+  /// `patience` says, and never longer than any exchange takes: after a minute this one asks alone. Whatever is thrown meanwhile
+  /// is in the outcome.
   renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::minutes(1)) const {
+    try {
+      return agree(refused, patience);
+    } catch (...) {
+      return outcome(token(), std::current_exception(), now_());
+    }
+  }
+
+ private:
+  renewal_outcome agree(token const& refused, std::chrono::milliseconds patience) const {
     using std::chrono::steady_clock;
     std::chrono::milliseconds const longest = std::chrono::minutes(1);
     steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
@@ -2279,7 +2298,6 @@ class renewal {
     }
   }
 
- private:
   /// What the store holds, but never less than our own last failure: a store that could not keep it (a full disk, a lost
   /// connection) must not let us ask all the time. A token granted since then ends that.
   token_record load() const {
@@ -2384,7 +2402,13 @@ struct thread_token {
   boot_clock::time_point renew_at;
   std::atomic<unsigned long long> hits{0};
 
-  void count_hit() noexcept { hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  bool serves(unsigned long long latest_edition, boot_clock::time_point now) const noexcept {
+    return edition == latest_edition && now < renew_at;
+  }
+  token hit() {
+    hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return held;
+  }
 };
 
 /// The copies of one cache. Each ends with its thread or with the cache, whichever comes first.
@@ -2490,6 +2514,78 @@ class thread_tokens {
 
 #endif  // CIBMTR_AUTH_THREAD_TOKENS_HPP
 
+// The token that a cache holds: until when it serves, and which one is wanted instead.
+
+#ifndef CIBMTR_AUTH_HELD_TOKEN_HPP
+#define CIBMTR_AUTH_HELD_TOKEN_HPP
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// For one thread at a time, but for `edition()`, by which each thread's own copy knows whether it is still up to date.
+class held_token {
+ public:
+  token const& get() const noexcept { return held_; }
+  /// What the API refused, until there is another one.
+  token const& refused() const noexcept { return refused_; }
+  boot_clock::time_point renew_at() const noexcept { return held_.empty() ? boot_clock::time_point() : renew_at_; }
+  unsigned long long edition() const noexcept { return edition_.load(std::memory_order_acquire); }
+
+  bool is_alive(boot_clock::time_point now) const noexcept { return now < held_.expires_at(); }
+  bool is_fresh(boot_clock::time_point now) const noexcept { return is_alive(now) && now < renew_at_; }
+
+  void take(renewal_outcome const& outcome, boot_clock::time_point now) noexcept {
+    // Not the one that the API has refused while the request was under way.
+    if (!outcome.granted.empty() && outcome.granted.value() != refused_.value()) {
+      held_ = outcome.granted;
+      refused_ = token();
+    }
+    renew_at_ = (std::max)(outcome.look_again_at, now + std::chrono::milliseconds(1));
+    change_edition();
+  }
+
+  /// False when it is another one, or too soon after the last time.
+  bool refuse(token const& dead, boot_clock::time_point now) noexcept {
+    if (held_.empty() || held_.value() != dead.value() || now < may_refuse_at_) {
+      return false;
+    }
+    refused_ = held_;
+    held_ = token();
+    may_refuse_at_ = now + std::chrono::seconds(30);
+    change_edition();
+    return true;
+  }
+
+  void forget() noexcept {
+    held_ = token();
+    refused_ = token();
+    may_refuse_at_ = boot_clock::time_point();
+    change_edition();
+  }
+
+  /// While it is fresh; else the copy is given up.
+  void copy_to(thread_token& copy, boot_clock::time_point now) const {
+    bool const is_worth_it = is_fresh(now);
+    copy.held = is_worth_it ? held_.detached() : token();
+    copy.renew_at = is_worth_it ? (std::min)(renew_at_, held_.expires_at()) : boot_clock::time_point();
+    copy.edition = edition();
+  }
+
+ private:
+  void change_edition() noexcept { edition_.store(thread_tokens::next_number(), std::memory_order_release); }
+
+  token held_;
+  token refused_;
+  boot_clock::time_point renew_at_;
+  boot_clock::time_point may_refuse_at_;
+  std::atomic<unsigned long long> edition_{thread_tokens::next_number()};
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_HELD_TOKEN_HPP
+
 // What a cache tells of itself.
 
 #ifndef CIBMTR_AUTH_TOKEN_CACHE_STATUS_HPP
@@ -2513,6 +2609,23 @@ struct token_cache_status {
 
 /// Told after each renewal, by the thread that made it. Must not throw.
 using token_observer = std::function<void(token_cache_status const&)>;
+
+namespace detail {
+
+inline std::string text_of(std::exception_ptr const& failure) {
+  try {
+    if (failure) {
+      std::rethrow_exception(failure);
+    }
+  } catch (std::exception const& thrown) {
+    return thrown.what();
+  } catch (...) {
+    return "the transport failed in a way of its own";
+  }
+  return std::string();
+}
+
+}  // namespace detail
 
 }  // namespace cibmtr_auth
 
@@ -2538,36 +2651,13 @@ class shared_cache {
     state& mine = state_.get();
     thread_token* const copy = mine.copies.here();
     boot_clock::time_point const now = now_();
-    if (copy && copy->edition == mine.edition.load(std::memory_order_acquire) && now < copy->renew_at) {
-      copy->count_hit();
-      return copy->held;
-    }
-    std::unique_lock<std::mutex> lock(mine.mutex);
-    ++mine.status.gets;
-    if (mine.serves(now)) {
-      ++mine.status.hits;
-      if (copy) {
-        copy->held = mine.held.detached();
-        copy->renew_at = (std::min)(mine.renew_at, mine.held.expires_at());
-        copy->edition = mine.edition;
-      }
-      return mine.held;
-    }
-    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, patience);
+    return copy && copy->serves(mine.held.edition(), now) ? copy->hit() : get_shared(mine, copy, now, patience);
   }
 
   bool invalidate(token const& dead) {
     state& mine = state_.get();
     std::lock_guard<std::mutex> const lock(mine.mutex);
-    boot_clock::time_point const now = now_();
-    if (mine.held.empty() || mine.held.value() != dead.value() || now < mine.may_drop_at) {
-      return false;
-    }
-    mine.refused = mine.held;
-    mine.held = token();
-    mine.edition = thread_tokens::next_number();
-    mine.may_drop_at = now + std::chrono::seconds(30);
-    return true;
+    return mine.held.refuse(dead, now_());
   }
 
   void reset(token_source source, std::shared_ptr<token_store> store) {
@@ -2576,10 +2666,7 @@ class shared_cache {
         new shared_renewal(std::make_shared<renewal>(std::move(source), std::move(store), now_)));
     std::lock_guard<std::mutex> const lock(mine.mutex);
     renews_with_.swap(other);
-    mine.held = token();
-    mine.edition = thread_tokens::next_number();
-    mine.refused = token();
-    mine.may_drop_at = boot_clock::time_point();
+    mine.held.forget();
     mine.under_way.reset();
   }
 
@@ -2590,9 +2677,9 @@ class shared_cache {
     unsigned long long const without_lock = mine.copies.hits();
     result.gets += without_lock;
     result.hits += without_lock;
-    result.obtained_at = mine.held.obtained_at();
-    result.renews_at = mine.held.empty() ? boot_clock::time_point() : mine.renew_at;
-    result.expires_at = mine.held.expires_at();
+    result.obtained_at = mine.held.get().obtained_at();
+    result.renews_at = mine.held.renew_at();
+    result.expires_at = mine.held.get().expires_at();
     result.last_error = text_of(mine.last_failure);
     return result;
   }
@@ -2605,23 +2692,39 @@ class shared_cache {
     bool is_abandoned = false;  ///< by a caller with too little patience, which is not the others' outcome
     token granted;
     std::exception_ptr failure;
+
+    token result() const {
+      if (failure) {
+        std::rethrow_exception(failure);
+      }
+      return granted;
+    }
   };
 
   struct state {
-    std::mutex mutex;
+    std::mutex mutex;  ///< over all that follows
     std::condition_variable done;
-    token held;
-    token refused;
-    boot_clock::time_point renew_at;
-    boot_clock::time_point may_drop_at;
+    held_token held;
     std::shared_ptr<request const> under_way;
     std::exception_ptr last_failure;
     token_cache_status status;
     thread_tokens copies;
-    std::atomic<unsigned long long> edition{thread_tokens::next_number()};  ///< of `held` and `renew_at`
 
-    bool serves(boot_clock::time_point now) const { return now < held.expires_at() && (now < renew_at || under_way); }
+    bool serves(boot_clock::time_point now) const { return held.is_fresh(now) || (under_way && held.is_alive(now)); }
   };
+
+  token get_shared(state& mine, thread_token* copy, boot_clock::time_point now, std::chrono::milliseconds patience) {
+    std::unique_lock<std::mutex> lock(mine.mutex);
+    ++mine.status.gets;
+    if (copy) {
+      mine.held.copy_to(*copy, now);
+    }
+    if (mine.serves(now)) {
+      ++mine.status.hits;
+      return mine.held.get();
+    }
+    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, patience);
+  }
 
   token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
     using std::chrono::steady_clock;
@@ -2634,84 +2737,43 @@ class shared_cache {
         throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
       }
       if (!awaited->is_abandoned) {
-        return granted_or_throw(*awaited);
+        return awaited->result();
       }
     }
     auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(end_of_patience - steady_clock::now());
-    return mine.serves(now_()) ? mine.held : renew(mine, lock, left);
+    return mine.serves(now_()) ? mine.held.get() : renew(mine, lock, left);
   }
 
   /// No lock is held while the source is on the network.
   token renew(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
     shared_renewal const renews_with = renews_with_.get();
     auto const current = std::make_shared<request>();
-    token const refused = mine.refused;
-    bool const is_alive = now_() < mine.held.expires_at();
+    token const refused = mine.held.refused();
+    bool const is_alive = mine.held.is_alive(now_());
     mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
     mine.under_way = current;
     lock.unlock();
-    renewal_outcome const outcome = run(*renews_with, refused, is_alive ? std::chrono::milliseconds(0) : patience);
+    renewal_outcome const outcome = renews_with->run(refused, is_alive ? std::chrono::milliseconds(0) : patience);
     lock.lock();
     bool const is_current = renews_with_.get() == renews_with;  // else it was reset, and this is nobody's token
     if (is_current) {
-      take(mine, outcome);
+      mine.held.take(outcome, now_());
+      mine.under_way.reset();
+      mine.last_failure = outcome.has_left_early ? mine.last_failure : outcome.failure;
     }
-    bool const is_alive_still = is_current && outcome.failure && now_() < mine.held.expires_at();
-    current->granted = outcome.failure ? (is_alive_still ? mine.held : token()) : outcome.granted;
+    bool const is_alive_still = is_current && mine.held.is_alive(now_());
+    current->granted = !outcome.failure ? outcome.granted : is_alive_still ? mine.held.get() : token();
     current->failure = current->granted.empty() ? outcome.failure : nullptr;
     current->is_abandoned = outcome.has_left_early && current->failure;
     current->is_done = true;
     mine.status.requests += outcome.was_asked ? 1 : 0;
     mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
-    mine.last_failure = outcome.has_left_early ? mine.last_failure : outcome.failure;
     mine.done.notify_all();
     lock.unlock();
     if (observer_ && !outcome.has_left_early) {
       observer_(status());
     }
-    return granted_or_throw(*current);
-  }
-
-  /// Whatever happens, the callers that wait must hear of it.
-  static renewal_outcome run(renewal const& renews_with, token const& refused, std::chrono::milliseconds patience) {
-    try {
-      return renews_with.run(refused, patience);
-    } catch (...) {
-      renewal_outcome failed;
-      failed.failure = std::current_exception();
-      return failed;
-    }
-  }
-
-  void take(state& mine, renewal_outcome const& outcome) const {
-    // Not the one that the API has refused while the request was under way.
-    if (!outcome.granted.empty() && outcome.granted.value() != mine.refused.value()) {
-      mine.held = outcome.granted;
-      mine.refused = token();
-    }
-    mine.renew_at = (std::max)(outcome.look_again_at, now_() + std::chrono::milliseconds(1));
-    mine.edition = thread_tokens::next_number();
-    mine.under_way.reset();
-  }
-
-  static std::string text_of(std::exception_ptr const& failure) {
-    try {
-      if (failure) {
-        std::rethrow_exception(failure);
-      }
-    } catch (std::exception const& thrown) {
-      return thrown.what();
-    } catch (...) {
-      return "the transport failed in a way of its own";
-    }
-    return std::string();
-  }
-
-  static token granted_or_throw(request const& answer) {
-    if (answer.failure) {
-      std::rethrow_exception(answer.failure);
-    }
-    return answer.granted;
+    return current->result();
   }
 
   clock_function const now_;
