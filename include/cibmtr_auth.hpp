@@ -34,15 +34,17 @@
 #include <cibmtr_auth/refusal.hpp>            // what an answer without a token means
 #include <cibmtr_auth/token_response.hpp>     // an HTTP response becomes a token or an error
 #include <cibmtr_auth/token_source.hpp>       // ask once
-#include <cibmtr_auth/per_process.hpp>        // state that a forked child starts anew
+#include <cibmtr_auth/per_process.hpp>        // state that a forked child starts anew, or takes over
 #include <cibmtr_auth/fingerprint.hpp>        // whose token a shared record holds, without saying so
 #include <cibmtr_auth/token_record.hpp>       // what renewals agree on, in memory and written down
 #include <cibmtr_auth/token_store.hpp>        // where renewals are agreed on
 #include <cibmtr_auth/file_system.hpp>        // what a private folder needs of the operating system
 #include <cibmtr_auth/private_directory.hpp>  // files and locks that only this user can read
 #include <cibmtr_auth/token_file.hpp>         // ask once per machine
+#include <cibmtr_auth/pause.hpp>              // how long nobody asks after a failure
 #include <cibmtr_auth/renewal.hpp>            // one renewal: who asks, and when nobody may
 #include <cibmtr_auth/thread_tokens.hpp>      // each thread's own copy of a cache's token
+#include <cibmtr_auth/held_token.hpp>         // the token that a cache holds
 #include <cibmtr_auth/token_cache_status.hpp> // what a cache tells of itself
 #include <cibmtr_auth/shared_cache.hpp>       // the state machine behind every copy of a token_cache
 #include <cibmtr_auth/token_cache.hpp>        // ask rarely

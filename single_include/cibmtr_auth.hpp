@@ -1503,7 +1503,7 @@ inline token_source make_token_source(environment const& where, credentials who,
 
 #endif  // CIBMTR_AUTH_TOKEN_SOURCE_HPP
 
-// State that a forked child starts anew.
+// State that a forked child starts anew, or takes over.
 
 #ifndef CIBMTR_AUTH_PER_PROCESS_HPP
 #define CIBMTR_AUTH_PER_PROCESS_HPP
@@ -1565,6 +1565,23 @@ class per_process {
   }
 
   mutable std::atomic<entry*> current_;
+};
+
+/// A value that a forked child takes over as it was set last, whole even when another thread was just setting it. Within one process
+/// the caller sees to it that nobody reads while one sets.
+template <typename T>
+class inherited {
+ public:
+  explicit inherited(T value) : current_(new T(std::move(value))) {}
+  ~inherited() { delete current_.load(); }
+  inherited(inherited const&) = delete;
+  inherited& operator=(inherited const&) = delete;
+
+  T const& get() const { return *current_.load(); }
+  void swap(std::unique_ptr<T>& other) { other.reset(current_.exchange(other.release())); }
+
+ private:
+  std::atomic<T*> current_;
 };
 
 }  // namespace detail
@@ -2165,10 +2182,10 @@ class token_file : public token_store {
 
 #endif  // CIBMTR_AUTH_TOKEN_FILE_HPP
 
-// One renewal, agreed on with everyone who shares the store: who asks, and when nobody may.
+// How long nobody asks after a failure, and how that is told.
 
-#ifndef CIBMTR_AUTH_RENEWAL_HPP
-#define CIBMTR_AUTH_RENEWAL_HPP
+#ifndef CIBMTR_AUTH_PAUSE_HPP
+#define CIBMTR_AUTH_PAUSE_HPP
 
 namespace cibmtr_auth {
 namespace detail {
@@ -2217,12 +2234,22 @@ inline error with_next_try(error const& failure, boot_clock::duration wait) {
 }
 
 }  // namespace detail
+}  // namespace cibmtr_auth
 
+#endif  // CIBMTR_AUTH_PAUSE_HPP
+
+// One renewal, agreed on with everyone who shares the store: who asks, and when nobody may.
+
+#ifndef CIBMTR_AUTH_RENEWAL_HPP
+#define CIBMTR_AUTH_RENEWAL_HPP
+
+namespace cibmtr_auth {
 /// What came of a renewal. A failure may come with a token: the old one, which still lives.
 struct renewal_outcome {
   token granted;
   std::exception_ptr failure;
   bool was_asked = false;                ///< a request was sent
+  bool has_left_early = false;           ///< another process is asking, and the caller's patience ended
   boot_clock::time_point look_again_at;  ///< no sooner
 };
 
@@ -2233,11 +2260,22 @@ class renewal {
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
       : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
 
-  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as `patience`
-  /// says, and no longer than an exchange may take; then this one asks alone.
-  renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::seconds(60)) const {
-    auto const give_up_at =
-        std::chrono::steady_clock::now() + (std::min<std::chrono::milliseconds>)(patience, std::chrono::seconds(60));
+  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as
+  /// `patience` says, and never longer than any exchange takes: after a minute this one asks alone. Whatever is thrown meanwhile
+  /// is in the outcome.
+  renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::minutes(1)) const {
+    try {
+      return agree(refused, patience);
+    } catch (...) {
+      return outcome(token(), std::current_exception(), now_());
+    }
+  }
+
+ private:
+  renewal_outcome agree(token const& refused, std::chrono::milliseconds patience) const {
+    using std::chrono::steady_clock;
+    std::chrono::milliseconds const longest = std::chrono::minutes(1);
+    steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
     for (;;) {
       std::unique_ptr<token_store::lock> const lock = store_->try_lock();
       token_record const record = load();
@@ -2246,19 +2284,21 @@ class renewal {
       if (is_usable && now < record.granted.renew_at()) {
         return outcome(record.granted, nullptr, record.granted.renew_at());
       }
-      bool const is_alone = !lock && std::chrono::steady_clock::now() >= give_up_at;
+      bool const has_waited = steady_clock::now() >= end_of_patience;
       token const fallback = is_usable ? record.granted : token();
-      if (lock || is_alone) {
+      if (lock || (has_waited && patience >= longest)) {
         return now < record.next_try_at && record.failure ? not_yet(record, fallback, now) : ask(record, fallback);
       }
       if (is_usable) {
         return outcome(fallback, nullptr, now + std::chrono::seconds(1));
       }
+      if (has_waited) {
+        return left_early(now);
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   }
 
- private:
   /// What the store holds, but never less than our own last failure: a store that could not keep it (a full disk, a lost
   /// connection) must not let us ask all the time. A token granted since then ends that.
   token_record load() const {
@@ -2281,6 +2321,13 @@ class renewal {
     return result;
   }
 
+  static renewal_outcome left_early(boot_clock::time_point now) {
+    error const failure(error_kind::timed_out, "another process's token request is not done yet: call again");
+    renewal_outcome result = outcome(token(), std::make_exception_ptr(failure), now + std::chrono::seconds(1));
+    result.has_left_early = true;
+    return result;
+  }
+
   static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now) {
     error const failure = detail::with_next_try(*record.failure, record.next_try_at - now);
     return outcome(fallback, std::make_exception_ptr(failure), record.next_try_at);
@@ -2291,7 +2338,7 @@ class renewal {
     bool was_sent = true;
     try {
       token_record record;
-      record.granted = ask_();
+      record.granted = living(ask_());
       last_failed_->save(token_record());
       store_->save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
@@ -2304,6 +2351,14 @@ class renewal {
     }
     result.was_asked = was_sent;
     return result;
+  }
+
+  token living(token const& granted) const {
+    if (now_() < granted.expires_at()) {
+      return granted;
+    }
+    throw error(error_kind::unavailable,
+                "the token had ended before it arrived: the token server takes longer to answer than its tokens live.");
   }
 
   renewal_outcome failed(token_record const& before, token const& usable_before, error const& failure) const {
@@ -2348,7 +2403,13 @@ struct thread_token {
   boot_clock::time_point renew_at;
   std::atomic<unsigned long long> hits{0};
 
-  void count_hit() noexcept { hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  bool serves(unsigned long long latest_edition, boot_clock::time_point now) const noexcept {
+    return edition == latest_edition && now < renew_at;
+  }
+  token hit() {
+    hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return held;
+  }
 };
 
 /// The copies of one cache. Each ends with its thread or with the cache, whichever comes first.
@@ -2454,6 +2515,78 @@ class thread_tokens {
 
 #endif  // CIBMTR_AUTH_THREAD_TOKENS_HPP
 
+// The token that a cache holds: until when it serves, and which one is wanted instead.
+
+#ifndef CIBMTR_AUTH_HELD_TOKEN_HPP
+#define CIBMTR_AUTH_HELD_TOKEN_HPP
+
+namespace cibmtr_auth {
+namespace detail {
+
+/// For one thread at a time, but for `edition()`, by which each thread's own copy knows whether it is still up to date.
+class held_token {
+ public:
+  token const& get() const noexcept { return held_; }
+  /// What the API refused, until there is another one.
+  token const& refused() const noexcept { return refused_; }
+  boot_clock::time_point renew_at() const noexcept { return held_.empty() ? boot_clock::time_point() : renew_at_; }
+  unsigned long long edition() const noexcept { return edition_.load(std::memory_order_acquire); }
+
+  bool is_alive(boot_clock::time_point now) const noexcept { return now < held_.expires_at(); }
+  bool is_fresh(boot_clock::time_point now) const noexcept { return is_alive(now) && now < renew_at_; }
+
+  void take(renewal_outcome const& outcome, boot_clock::time_point now) noexcept {
+    // Not the one that the API has refused while the request was under way.
+    if (!outcome.granted.empty() && outcome.granted.value() != refused_.value()) {
+      held_ = outcome.granted;
+      refused_ = token();
+    }
+    renew_at_ = (std::max)(outcome.look_again_at, now + std::chrono::milliseconds(1));
+    change_edition();
+  }
+
+  /// False when it is another one, or too soon after the last time.
+  bool refuse(token const& dead, boot_clock::time_point now) noexcept {
+    if (held_.empty() || held_.value() != dead.value() || now < may_refuse_at_) {
+      return false;
+    }
+    refused_ = held_;
+    held_ = token();
+    may_refuse_at_ = now + std::chrono::seconds(30);
+    change_edition();
+    return true;
+  }
+
+  void forget() noexcept {
+    held_ = token();
+    refused_ = token();
+    may_refuse_at_ = boot_clock::time_point();
+    change_edition();
+  }
+
+  /// While it is fresh; else the copy is given up.
+  void copy_to(thread_token& copy, boot_clock::time_point now) const {
+    bool const is_worth_it = is_fresh(now);
+    copy.held = is_worth_it ? held_.detached() : token();
+    copy.renew_at = is_worth_it ? (std::min)(renew_at_, held_.expires_at()) : boot_clock::time_point();
+    copy.edition = edition();
+  }
+
+ private:
+  void change_edition() noexcept { edition_.store(thread_tokens::next_number(), std::memory_order_release); }
+
+  token held_;
+  token refused_;
+  boot_clock::time_point renew_at_;
+  boot_clock::time_point may_refuse_at_;
+  std::atomic<unsigned long long> edition_{thread_tokens::next_number()};
+};
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+
+#endif  // CIBMTR_AUTH_HELD_TOKEN_HPP
+
 // What a cache tells of itself.
 
 #ifndef CIBMTR_AUTH_TOKEN_CACHE_STATUS_HPP
@@ -2478,6 +2611,23 @@ struct token_cache_status {
 /// Told after each renewal, by the thread that made it. Must not throw.
 using token_observer = std::function<void(token_cache_status const&)>;
 
+namespace detail {
+
+inline std::string text_of(std::exception_ptr const& failure) {
+  try {
+    if (failure) {
+      std::rethrow_exception(failure);
+    }
+  } catch (std::exception const& thrown) {
+    return thrown.what();
+  } catch (...) {
+    return "the transport failed in a way of its own";
+  }
+  return std::string();
+}
+
+}  // namespace detail
+
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_TOKEN_CACHE_STATUS_HPP
@@ -2495,55 +2645,29 @@ class shared_cache {
  public:
   shared_cache(token_source source, clock_function now, std::shared_ptr<token_store> store, token_observer observer)
       : now_(std::move(now)),
-        first_(std::make_shared<renewal>(std::move(source), std::move(store), now_)),
-        observer_(std::move(observer)) {}
+        observer_(std::move(observer)),
+        renews_with_(std::make_shared<renewal>(std::move(source), std::move(store), now_)) {}
 
   token get(std::chrono::milliseconds patience) {
     state& mine = state_.get();
     thread_token* const copy = mine.copies.here();
     boot_clock::time_point const now = now_();
-    if (copy && copy->edition == mine.edition.load(std::memory_order_acquire) && now < copy->renew_at) {
-      copy->count_hit();
-      return copy->held;
-    }
-    std::unique_lock<std::mutex> lock(mine.mutex);
-    bool const is_alive = now < mine.held.expires_at();
-    ++mine.status.gets;
-    if (is_alive && (now < mine.renew_at || mine.under_way)) {
-      ++mine.status.hits;
-      if (copy) {
-        copy->held = mine.held.detached();
-        copy->renew_at = (std::min)(mine.renew_at, mine.held.expires_at());
-        copy->edition = mine.edition;
-      }
-      return mine.held;
-    }
-    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive, patience);
+    return copy && copy->serves(mine.held.edition(), now) ? copy->hit() : get_shared(mine, copy, now, patience);
   }
 
   bool invalidate(token const& dead) {
     state& mine = state_.get();
     std::lock_guard<std::mutex> const lock(mine.mutex);
-    boot_clock::time_point const now = now_();
-    if (mine.held.empty() || mine.held.value() != dead.value() || now < mine.may_drop_at) {
-      return false;
-    }
-    mine.refused = mine.held;
-    mine.held = token();
-    mine.edition = thread_tokens::next_number();
-    mine.may_drop_at = now + std::chrono::seconds(30);
-    return true;
+    return mine.held.refuse(dead, now_());
   }
 
   void reset(token_source source, std::shared_ptr<token_store> store) {
     state& mine = state_.get();
-    auto renews_with = std::make_shared<renewal>(std::move(source), std::move(store), now_);
+    auto other = std::unique_ptr<shared_renewal>(
+        new shared_renewal(std::make_shared<renewal>(std::move(source), std::move(store), now_)));
     std::lock_guard<std::mutex> const lock(mine.mutex);
-    mine.renews_with = std::move(renews_with);
-    mine.held = token();
-    mine.edition = thread_tokens::next_number();
-    mine.refused = token();
-    mine.may_drop_at = boot_clock::time_point();
+    renews_with_.swap(other);
+    mine.held.forget();
     mine.under_way.reset();
   }
 
@@ -2554,121 +2678,108 @@ class shared_cache {
     unsigned long long const without_lock = mine.copies.hits();
     result.gets += without_lock;
     result.hits += without_lock;
-    result.obtained_at = mine.held.obtained_at();
-    result.renews_at = mine.held.empty() ? boot_clock::time_point() : mine.renew_at;
-    result.expires_at = mine.held.expires_at();
+    result.obtained_at = mine.held.get().obtained_at();
+    result.renews_at = mine.held.renew_at();
+    result.expires_at = mine.held.get().expires_at();
     result.last_error = text_of(mine.last_failure);
     return result;
   }
 
  private:
+  using shared_renewal = std::shared_ptr<renewal const>;
+
   struct request {
     bool is_done = false;
+    bool is_abandoned = false;  ///< by a caller with too little patience, which is not the others' outcome
     token granted;
     std::exception_ptr failure;
-  };
 
-  struct state {
-    std::mutex mutex;
-    std::condition_variable done;
-    token held;
-    token refused;
-    boot_clock::time_point renew_at;
-    boot_clock::time_point may_drop_at;
-    std::shared_ptr<request const> under_way;
-    std::shared_ptr<renewal const> renews_with;  ///< null in a new process, which then takes the first
-    std::exception_ptr last_failure;
-    token_cache_status status;
-    thread_tokens copies;
-    std::atomic<unsigned long long> edition{thread_tokens::next_number()};  ///< of `held` and `renew_at`
-  };
-
-  static token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
-    ++mine.status.joins;
-    std::shared_ptr<request const> const awaited = mine.under_way;
-    if (!mine.done.wait_for(lock, patience, [&awaited] { return awaited->is_done; })) {
-      throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
-    }
-    return granted_or_throw(*awaited);
-  }
-
-  /// No lock is held while the source is on the network.
-  token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive, std::chrono::milliseconds patience) {
-    if (!mine.renews_with) {
-      mine.renews_with = first_;
-    }
-    auto const renews_with = mine.renews_with;
-    auto const current = std::make_shared<request>();
-    token const refused = mine.refused;
-    mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
-    mine.under_way = current;
-    lock.unlock();
-    renewal_outcome const outcome = run(*renews_with, refused, patience);
-    lock.lock();
-    bool const is_current = mine.renews_with == renews_with;  // else it was reset meanwhile, and this is nobody's token
-    if (is_current) {
-      take(mine, outcome);
-    }
-    bool const is_alive_still = is_current && outcome.failure && now_() < mine.held.expires_at();
-    current->granted = outcome.failure ? (is_alive_still ? mine.held : token()) : outcome.granted;
-    current->failure = current->granted.empty() ? outcome.failure : nullptr;
-    current->is_done = true;
-    mine.status.requests += outcome.was_asked ? 1 : 0;
-    mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
-    mine.last_failure = outcome.failure;
-    mine.done.notify_all();
-    lock.unlock();
-    if (observer_) {
-      observer_(status());
-    }
-    return granted_or_throw(*current);
-  }
-
-  /// Whatever happens, the callers that wait must hear of it.
-  static renewal_outcome run(renewal const& renews_with, token const& refused, std::chrono::milliseconds patience) {
-    try {
-      return renews_with.run(refused, patience);
-    } catch (...) {
-      renewal_outcome failed;
-      failed.failure = std::current_exception();
-      return failed;
-    }
-  }
-
-  void take(state& mine, renewal_outcome const& outcome) const {
-    // Not the one that the API has refused while the request was under way.
-    if (!outcome.granted.empty() && outcome.granted.value() != mine.refused.value()) {
-      mine.held = outcome.granted;
-      mine.refused = token();
-    }
-    mine.renew_at = (std::max)(outcome.look_again_at, now_() + std::chrono::milliseconds(1));
-    mine.edition = thread_tokens::next_number();
-    mine.under_way.reset();
-  }
-
-  static std::string text_of(std::exception_ptr const& failure) {
-    try {
+    token result() const {
       if (failure) {
         std::rethrow_exception(failure);
       }
-    } catch (std::exception const& thrown) {
-      return thrown.what();
-    } catch (...) {
-      return "the transport failed in a way of its own";
+      return granted;
     }
-    return std::string();
+  };
+
+  struct state {
+    std::mutex mutex;  ///< over all that follows
+    std::condition_variable done;
+    held_token held;
+    std::shared_ptr<request const> under_way;
+    std::exception_ptr last_failure;
+    token_cache_status status;
+    thread_tokens copies;
+
+    bool serves(boot_clock::time_point now) const { return held.is_fresh(now) || (under_way && held.is_alive(now)); }
+  };
+
+  token get_shared(state& mine, thread_token* copy, boot_clock::time_point now, std::chrono::milliseconds patience) {
+    std::unique_lock<std::mutex> lock(mine.mutex);
+    ++mine.status.gets;
+    if (copy) {
+      mine.held.copy_to(*copy, now);
+    }
+    if (mine.serves(now)) {
+      ++mine.status.hits;
+      return mine.held.get();
+    }
+    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, patience);
   }
 
-  static token granted_or_throw(request const& answer) {
-    if (answer.failure) {
-      std::rethrow_exception(answer.failure);
+  token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
+    using std::chrono::steady_clock;
+    std::chrono::milliseconds const longest = std::chrono::hours(24);
+    steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
+    ++mine.status.joins;
+    while (mine.under_way && !mine.serves(now_())) {
+      std::shared_ptr<request const> const awaited = mine.under_way;
+      if (!mine.done.wait_until(lock, end_of_patience, [&awaited] { return awaited->is_done; })) {
+        throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
+      }
+      if (!awaited->is_abandoned) {
+        return awaited->result();
+      }
     }
-    return answer.granted;
+    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(end_of_patience - steady_clock::now());
+    return mine.serves(now_()) ? mine.held.get() : renew(mine, lock, left);
+  }
+
+  /// No lock is held while the source is on the network.
+  token renew(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
+    shared_renewal const renews_with = renews_with_.get();
+    auto const current = std::make_shared<request>();
+    token const refused = mine.held.refused();
+    bool const is_alive = mine.held.is_alive(now_());
+    mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
+    mine.under_way = current;
+    lock.unlock();
+    renewal_outcome const outcome = renews_with->run(refused, is_alive ? std::chrono::milliseconds(0) : patience);
+    lock.lock();
+    bool const is_current = renews_with_.get() == renews_with;  // else it was reset, and this is nobody's token
+    if (is_current) {
+      mine.held.take(outcome, now_());
+      mine.under_way.reset();
+      mine.last_failure = outcome.has_left_early ? mine.last_failure : outcome.failure;
+    }
+    bool const is_alive_still = is_current && mine.held.is_alive(now_());
+    current->granted = !outcome.failure ? outcome.granted : is_alive_still ? mine.held.get() : token();
+    current->failure = current->granted.empty() ? outcome.failure : nullptr;
+    current->is_abandoned = outcome.has_left_early && current->failure;
+    current->is_done = true;
+    mine.status.requests += outcome.was_asked ? 1 : 0;
+    mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
+    mine.done.notify_all();
+    lock.unlock();
+    if (observer_ && !outcome.has_left_early) {
+      observer_(status());
+    }
+    return current->result();
   }
 
   clock_function const now_;
-  std::shared_ptr<renewal const> const first_;
   token_observer const observer_;
+  inherited<shared_renewal> renews_with_;  ///< read and set with the mutex of `state_` held
   per_process<state> state_;
 };
 
@@ -2696,7 +2807,8 @@ class token_cache {
 
   /// A living token. However many threads call, one of them asks, when there is none or when it is time to renew
   /// (`token::renew_at`). The others take the old token at once while it lives; else they wait for at most `patience`
-  /// and share the outcome. After a failure the old token serves until its end; without one the failure is thrown, with the
+  /// and share the outcome. Where another process asks, its outcome is waited for likewise; a caller who leaves then fails
+  /// nobody else. After a failure the old token serves until its end; without one the failure is thrown, with the
   /// time of the next try in its text and in `retry_after()`, and nobody asks before that time.
   token get(std::chrono::milliseconds patience = std::chrono::hours(24)) const { return shared_->get(patience); }
 

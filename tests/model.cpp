@@ -246,7 +246,7 @@ class world {
     server_.failing_with = kinds[pick(chance, 4)];
     server_.retry_after = waits[pick(chance, 5)];
     bool const is_sent = server_.is_granting || server_.failing_with != error_kind::configuration;
-    server_.takes = is_sent ? delays[pick(chance, server_.is_granting ? 3 : 4)] : milliseconds(0);
+    server_.takes = is_sent ? delays[pick(chance, 4)] : milliseconds(0);
     tell([this] {
       outcome const failure = {token(), server_.failing_with, server_.retry_after};
       return "in " + std::to_string(server_.takes.count()) + " ms the server " +
@@ -302,19 +302,20 @@ class world {
       return asks ? "the model asks" : "the model does not ask";
     }
     model_.now = server_.clock();
-    outcome const expected = asks ? answer(p, before) : model_.get(p);
+    bool const is_granted = asks && server_.is_granting && model_.now < server_.last.expires_at();
+    outcome const expected = is_granted ? model_.granted(p, server_.last) : asks ? failure(p, before) : model_.get(p);
     bool const is_sent = asks && (server_.is_granting || server_.failing_with != error_kind::configuration);
     ++p.gets;
     p.hits += rests ? 1 : 0;
     p.requests += is_sent ? 1 : 0;
-    p.failures += is_sent && !server_.is_granting ? 1 : 0;
+    p.failures += is_sent && !is_granted ? 1 : 0;
     if (!real.granted.empty() && !model_.serves(p, real.granted)) {
       return "that token is dead or refused; the model says " + text_of(expected);
     }
     if (!(real == expected)) {
       return "the model says " + text_of(expected);
     }
-    return !is_sent ? "" : server_.is_granting ? check_margin(real.granted) : check_pause(p.own);
+    return !is_sent ? "" : is_granted ? check_margin(real.granted) : check_pause(p.own);
   }
 
   static outcome ask(token_cache const& tokens) {
@@ -325,9 +326,9 @@ class world {
     }
   }
 
-  outcome answer(process& p, process::pause const& before) {
-    if (server_.is_granting) {
-      return model_.granted(p, server_.last);
+  outcome failure(process& p, process::pause const& before) {
+    if (server_.is_granting) {  // a token that had ended before it arrived
+      return model_.failed(p, before, error_kind::unavailable, store_->record);
     }
     if (server_.failing_with == error_kind::configuration) {  // nothing was sent: no trace, no pause
       outcome expected = model_.get(p);
@@ -345,7 +346,7 @@ class world {
     seconds const most = told.kind == error_kind::rejected ? seconds(86400) : seconds(300);
     nanoseconds const full = (std::min)(unit * (1 << (std::min)(told.failures - 1, 20)), most);
     bool const is_rejected = told.kind == error_kind::rejected;
-    nanoseconds const asked_for = is_rejected ? seconds(0) : server_.retry_after;
+    nanoseconds const asked_for = is_rejected || server_.is_granting ? seconds(0) : server_.retry_after;
     nanoseconds const length = told.until - model_.now;
     bool const is_long_enough = length >= (std::max)(is_rejected ? full : full / 2, asked_for);
     bool const is_short_enough = length <= (std::max)(full, asked_for + asked_for / 10);

@@ -144,6 +144,20 @@ TEST_CASE("a forked child that drops a value does not wait for the parent's thre
   waiting.join();
 }
 
+TEST_CASE("a forked child takes over an inherited value as it was set last, and sets its own") {
+  cibmtr_auth::detail::inherited<int> number(1);
+  std::unique_ptr<int> other(new int(2));
+  number.swap(other);
+  CHECK(*other == 1);
+  CHECK(number.get() == 2);
+  CHECK(tests::in_child([&] {
+          bool const is_inherited = number.get() == 2;
+          number.swap(other);
+          return is_inherited && number.get() == 1 ? 0 : 1;
+        }) == 0);
+  CHECK(number.get() == 2);
+}
+
 TEST_CASE("threads of a forked child that ask at once get the same new value") {
   per_process<slow_value> const state;
   CHECK(tests::in_child([&state] {

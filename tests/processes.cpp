@@ -16,6 +16,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -245,11 +246,11 @@ TEST_CASE("a renewer that is killed at any moment leaves a sound file and no loc
     CAPTURE(round);
     int const before = renewals.count();
     pid_t const renewer = tests::start_child([&]() -> int {
-      for (;;) {  // expired at once, so each call asks and saves
+      for (;;) {  // about to expire when it comes, so each call asks and saves
         token_cache const tokens(
             [&] {
               renewals.add();
-              return granted("killed", seconds(10), seconds(10), scope);
+              return granted("killed", seconds(9), seconds(10), scope);
             },
             boot_clock::now, store_in(place));
         tokens.get();
@@ -377,6 +378,46 @@ TEST_CASE("a forked child drops the parent's cache without touching what the par
   answers.open();
   leader.join();
   follower.join();
+}
+
+TEST_CASE("a forked child goes on with the credentials of the last reset, and so does a child of it") {
+  auto const source = [](char const* value) { return [value] { return granted(value, seconds(0), minutes(30)); }; };
+  token_cache const tokens(source("first"));
+  tokens.reset(source("second"));
+  tokens.reset(source("third"));
+  CHECK(tests::in_child([&] {
+          if (gets_soon(tokens, "third") != 0) {
+            return 1;
+          }
+          tokens.reset(source("fourth"));
+          return tests::in_child([&] { return gets_soon(tokens, "fourth"); });
+        }) == 0);
+  CHECK(tokens.get().value() == "third");
+}
+
+TEST_CASE("a child forked while a thread resets goes on with the credentials before or after" *
+          doctest::skip(tests::is_sanitized)) {
+  token_cache const tokens([] { return granted("0", seconds(0), minutes(30)); });
+  std::atomic<int> started{0};
+  std::atomic<int> finished{0};
+  std::atomic<bool> is_done{false};
+  std::thread resetting([&] {
+    while (!is_done) {
+      int const number = ++started;
+      tokens.reset([number] { return granted(std::to_string(number), seconds(0), minutes(30)); });
+      finished = number;
+    }
+  });
+  for (int child = 0; child < 200; ++child) {
+    CAPTURE(child);
+    int const before = finished;
+    REQUIRE(tests::in_child([&] {
+              int const number = std::atoi(tokens.get().value().c_str());
+              return before <= number && number <= started ? 0 : 1;
+            }) == 0);
+  }
+  is_done = true;
+  resetting.join();
 }
 
 TEST_CASE("a forked child takes the parent's token from the folder that they share") {

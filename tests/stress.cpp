@@ -195,7 +195,7 @@ TEST_CASE("whatever threads do at once, each get ends as promised and the counts
       CHECK(told.hits + told.joins + s.leads == told.gets);
       CHECK(told.gets >= s.gets);  // a background_renewer has got some too
       CHECK(told.requests == s.requests);
-      CHECK(told.failures == s.failures);
+      CHECK(told.failures >= s.failures);  // a token may have ended on its way
     } else {
       live(s, milliseconds(50));
       s.drop();

@@ -7,6 +7,7 @@
 #include <cibmtr_auth.hpp>
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -70,6 +71,24 @@ class gate {
   std::mutex mutex_;
   std::condition_variable opened_;
   bool is_open_ = false;
+};
+
+/// Of a process that asks until the gate is opened, and may leave a token then.
+struct busy_store : token_store {
+  std::atomic<bool> is_busy{true};
+  std::atomic<int> tries{0};
+  token left;
+
+  std::unique_ptr<lock> try_lock() override {
+    ++tries;
+    return std::unique_ptr<lock>(is_busy ? nullptr : new lock);
+  }
+  token_record load() override {
+    token_record record;
+    record.granted = is_busy ? token() : left;
+    return record;
+  }
+  void save(token_record const&) override {}
 };
 
 }  // namespace
@@ -163,6 +182,29 @@ TEST_CASE("a life of a minute, of a second or of no use is no hot loop") {
     }
     CHECK(requests <= 80);
   }
+}
+
+TEST_CASE("a server so slow that its tokens have ended when they arrive is no hot loop either") {
+  tests::fake_clock clock;
+  int requests = 0;
+  token_cache const tokens(
+      [&] {
+        token const granted("token-" + std::to_string(++requests), "", clock(), clock() + seconds(10));
+        clock.advance(requests == 1 ? seconds(8) : seconds(10));
+        return granted;
+      },
+      clock);
+  CHECK(tokens.get().value() == "token-1");
+  for (int call = 0; call < 600; ++call) {  // a minute at 10 calls a second
+    try {
+      token const held = tokens.get();
+      CHECK(held.expires_at() > clock());
+    } catch (error const& failure) {
+      CHECK(failure.kind() == error_kind::unavailable);
+    }
+    clock.advance(std::chrono::milliseconds(100));
+  }
+  CHECK(requests <= 10);
 }
 
 TEST_CASE("the old token serves to its end when renewals fail, and not a moment longer") {
@@ -411,6 +453,69 @@ TEST_CASE("a caller that waits may leave early") {
   answers.open();
   leader.join();
   CHECK(tokens.get().value() == "late");
+}
+
+TEST_CASE("a caller who leaves while another process asks leaves the waiting to those with more patience") {
+  auto const store = std::make_shared<busy_store>();
+  store->left = token("of-another", "", boot_clock::now(), boot_clock::now() + minutes(30));
+  std::atomic<int> requests{0};
+  token_cache const tokens(
+      [&requests]() -> token {
+        ++requests;
+        throw error(error_kind::unavailable, "nobody should ask.");
+      },
+      boot_clock::now, store);
+  std::atomic<bool> has_left{false};
+  std::thread leader([&] {
+    try {
+      tokens.get(std::chrono::milliseconds(50));
+    } catch (error const& left) {
+      has_left = left.kind() == error_kind::timed_out;
+    }
+  });
+  while (store->tries == 0) {
+    std::this_thread::yield();
+  }
+  std::string got[3];
+  std::vector<std::thread> followers;
+  for (std::string& one : got) {
+    followers.emplace_back([&] { one = tokens.get(seconds(5)).value(); });
+  }
+  leader.join();
+  CHECK(has_left);
+  std::this_thread::sleep_for(std::chrono::milliseconds(250));  // the other process's time
+  store->is_busy = false;
+  for (std::thread& follower : followers) {
+    follower.join();
+  }
+  for (std::string const& one : got) {
+    CHECK(one == "of-another");
+  }
+  CHECK(requests == 0);
+  token_cache_status const told = tokens.status();
+  CHECK(told.gets == 4);
+  CHECK(told.joins == 3);
+  CHECK(told.hits == 0);
+  CHECK(told.last_error.empty());
+}
+
+TEST_CASE("a living token is given at once while another process asks and the store has lost it") {
+  tests::fake_clock clock;
+  auto const store = std::make_shared<busy_store>();
+  store->is_busy = false;
+  int requests = 0;
+  token_cache const tokens(
+      [&] { return token("token-" + std::to_string(++requests), "", clock(), clock() + minutes(30)); }, clock, store);
+  tokens.get();
+  clock.advance(minutes(26));
+  store->is_busy = true;
+  int const tries = store->tries;
+  for (int call = 0; call < 3; ++call) {
+    CHECK(tokens.get().value() == "token-1");
+  }
+  CHECK(store->tries == tries + 1);  // and looked for again a second later
+  CHECK(tokens.status().last_error.empty());
+  CHECK(requests == 1);
 }
 
 TEST_CASE("while one caller renews, the others get the living token at once") {

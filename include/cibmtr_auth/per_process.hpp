@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// State that a forked child starts anew.
+// State that a forked child starts anew, or takes over.
 
 #ifndef CIBMTR_AUTH_PER_PROCESS_HPP
 #define CIBMTR_AUTH_PER_PROCESS_HPP
 
 #include <atomic>
+#include <memory>
+#include <utility>
 
 #ifndef _WIN32
 #include <pthread.h>
@@ -63,6 +65,23 @@ class per_process {
   }
 
   mutable std::atomic<entry*> current_;
+};
+
+/// A value that a forked child takes over as it was set last, whole even when another thread was just setting it. Within one process
+/// the caller sees to it that nobody reads while one sets.
+template <typename T>
+class inherited {
+ public:
+  explicit inherited(T value) : current_(new T(std::move(value))) {}
+  ~inherited() { delete current_.load(); }
+  inherited(inherited const&) = delete;
+  inherited& operator=(inherited const&) = delete;
+
+  T const& get() const { return *current_.load(); }
+  void swap(std::unique_ptr<T>& other) { other.reset(current_.exchange(other.release())); }
+
+ private:
+  std::atomic<T*> current_;
 };
 
 }  // namespace detail

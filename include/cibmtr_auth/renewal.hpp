@@ -6,75 +6,26 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
-#include <ctime>
 #include <exception>
 #include <memory>
-#include <string>
 #include <thread>
 #include <utility>
 
 #include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/fingerprint.hpp>
+#include <cibmtr_auth/pause.hpp>
 #include <cibmtr_auth/token.hpp>
 #include <cibmtr_auth/token_record.hpp>
 #include <cibmtr_auth/token_source.hpp>
 #include <cibmtr_auth/token_store.hpp>
 
 namespace cibmtr_auth {
-namespace detail {
-
-/// `2026-11-24T14:05:09Z`, that far from now.
-inline std::string utc_time_in(std::chrono::nanoseconds wait) {
-  using std::chrono::system_clock;
-  std::time_t const then =
-      system_clock::to_time_t(system_clock::now() + std::chrono::duration_cast<system_clock::duration>(wait));
-  std::tm parts = {};
-#ifdef _WIN32
-  gmtime_s(&parts, &then);
-#else
-  gmtime_r(&then, &parts);
-#endif
-  char text[32];
-  return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
-}
-
-/// How long nobody asks after the n-th failure in a row. Rejected: 15 minutes, doubling up to a day, since every try counts
-/// towards the account's lock. Else a second, doubling up to 5 minutes, and never shorter than the server asked. `chance` from
-/// 0 to 1 spreads a fleet that failed together.
-inline std::chrono::nanoseconds pause_after(error const& failure, int failures, double chance) {
-  using std::chrono::seconds;
-  int const doublings = (std::min)(failures - 1, 10);
-  if (failure.kind() == error_kind::rejected) {
-    return (std::min)(seconds(15 * 60) * (1 << doublings), seconds(86400));
-  }
-  seconds const pause = (std::min)(seconds(1 << doublings), seconds(300));
-  auto const spread = std::chrono::duration<double>(pause) * (0.5 + chance / 2);
-  auto const asked_for = std::chrono::duration<double>(failure.retry_after()) * (1 + chance / 10);
-  return std::chrono::duration_cast<std::chrono::nanoseconds>((std::max)(spread, asked_for));
-}
-
-/// From 0 to 1, different at every nanosecond.
-inline double chance_at(boot_clock::time_point now) {
-  std::uint64_t const bits = mix(static_cast<std::uint64_t>(now.time_since_epoch().count()) + 0x9E3779B97F4A7C15U);
-  return static_cast<double>(bits >> 11U) / static_cast<double>(std::uint64_t{1} << 53U);
-}
-
-inline error with_next_try(error const& failure, boot_clock::duration wait) {
-  auto const rounded_up = wait + std::chrono::nanoseconds(999999999);
-  return error(failure.kind(), std::string(failure.what()) + " Next try not before " + utc_time_in(rounded_up) + ".",
-               failure.http_status(), failure.oauth_error(),
-               std::chrono::duration_cast<std::chrono::seconds>(rounded_up));
-}
-
-}  // namespace detail
-
 /// What came of a renewal. A failure may come with a token: the old one, which still lives.
 struct renewal_outcome {
   token granted;
   std::exception_ptr failure;
   bool was_asked = false;                ///< a request was sent
+  bool has_left_early = false;           ///< another process is asking, and the caller's patience ended
   boot_clock::time_point look_again_at;  ///< no sooner
 };
 
@@ -85,11 +36,22 @@ class renewal {
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
       : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
 
-  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as `patience`
-  /// says, and no longer than an exchange may take; then this one asks alone.
-  renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::seconds(60)) const {
-    auto const give_up_at =
-        std::chrono::steady_clock::now() + (std::min<std::chrono::milliseconds>)(patience, std::chrono::seconds(60));
+  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as
+  /// `patience` says, and never longer than any exchange takes: after a minute this one asks alone. Whatever is thrown meanwhile
+  /// is in the outcome.
+  renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::minutes(1)) const {
+    try {
+      return agree(refused, patience);
+    } catch (...) {
+      return outcome(token(), std::current_exception(), now_());
+    }
+  }
+
+ private:
+  renewal_outcome agree(token const& refused, std::chrono::milliseconds patience) const {
+    using std::chrono::steady_clock;
+    std::chrono::milliseconds const longest = std::chrono::minutes(1);
+    steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
     for (;;) {
       std::unique_ptr<token_store::lock> const lock = store_->try_lock();
       token_record const record = load();
@@ -98,19 +60,21 @@ class renewal {
       if (is_usable && now < record.granted.renew_at()) {
         return outcome(record.granted, nullptr, record.granted.renew_at());
       }
-      bool const is_alone = !lock && std::chrono::steady_clock::now() >= give_up_at;
+      bool const has_waited = steady_clock::now() >= end_of_patience;
       token const fallback = is_usable ? record.granted : token();
-      if (lock || is_alone) {
+      if (lock || (has_waited && patience >= longest)) {
         return now < record.next_try_at && record.failure ? not_yet(record, fallback, now) : ask(record, fallback);
       }
       if (is_usable) {
         return outcome(fallback, nullptr, now + std::chrono::seconds(1));
       }
+      if (has_waited) {
+        return left_early(now);
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   }
 
- private:
   /// What the store holds, but never less than our own last failure: a store that could not keep it (a full disk, a lost
   /// connection) must not let us ask all the time. A token granted since then ends that.
   token_record load() const {
@@ -133,6 +97,13 @@ class renewal {
     return result;
   }
 
+  static renewal_outcome left_early(boot_clock::time_point now) {
+    error const failure(error_kind::timed_out, "another process's token request is not done yet: call again");
+    renewal_outcome result = outcome(token(), std::make_exception_ptr(failure), now + std::chrono::seconds(1));
+    result.has_left_early = true;
+    return result;
+  }
+
   static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now) {
     error const failure = detail::with_next_try(*record.failure, record.next_try_at - now);
     return outcome(fallback, std::make_exception_ptr(failure), record.next_try_at);
@@ -143,7 +114,7 @@ class renewal {
     bool was_sent = true;
     try {
       token_record record;
-      record.granted = ask_();
+      record.granted = living(ask_());
       last_failed_->save(token_record());
       store_->save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
@@ -156,6 +127,14 @@ class renewal {
     }
     result.was_asked = was_sent;
     return result;
+  }
+
+  token living(token const& granted) const {
+    if (now_() < granted.expires_at()) {
+      return granted;
+    }
+    throw error(error_kind::unavailable,
+                "the token had ended before it arrived: the token server takes longer to answer than its tokens live.");
   }
 
   renewal_outcome failed(token_record const& before, token const& usable_before, error const& failure) const {

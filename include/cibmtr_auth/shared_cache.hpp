@@ -5,17 +5,16 @@
 #define CIBMTR_AUTH_SHARED_CACHE_HPP
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <utility>
 
 #include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/held_token.hpp>
 #include <cibmtr_auth/per_process.hpp>
 #include <cibmtr_auth/renewal.hpp>
 #include <cibmtr_auth/thread_tokens.hpp>
@@ -32,55 +31,29 @@ class shared_cache {
  public:
   shared_cache(token_source source, clock_function now, std::shared_ptr<token_store> store, token_observer observer)
       : now_(std::move(now)),
-        first_(std::make_shared<renewal>(std::move(source), std::move(store), now_)),
-        observer_(std::move(observer)) {}
+        observer_(std::move(observer)),
+        renews_with_(std::make_shared<renewal>(std::move(source), std::move(store), now_)) {}
 
   token get(std::chrono::milliseconds patience) {
     state& mine = state_.get();
     thread_token* const copy = mine.copies.here();
     boot_clock::time_point const now = now_();
-    if (copy && copy->edition == mine.edition.load(std::memory_order_acquire) && now < copy->renew_at) {
-      copy->count_hit();
-      return copy->held;
-    }
-    std::unique_lock<std::mutex> lock(mine.mutex);
-    bool const is_alive = now < mine.held.expires_at();
-    ++mine.status.gets;
-    if (is_alive && (now < mine.renew_at || mine.under_way)) {
-      ++mine.status.hits;
-      if (copy) {
-        copy->held = mine.held.detached();
-        copy->renew_at = (std::min)(mine.renew_at, mine.held.expires_at());
-        copy->edition = mine.edition;
-      }
-      return mine.held;
-    }
-    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, is_alive, patience);
+    return copy && copy->serves(mine.held.edition(), now) ? copy->hit() : get_shared(mine, copy, now, patience);
   }
 
   bool invalidate(token const& dead) {
     state& mine = state_.get();
     std::lock_guard<std::mutex> const lock(mine.mutex);
-    boot_clock::time_point const now = now_();
-    if (mine.held.empty() || mine.held.value() != dead.value() || now < mine.may_drop_at) {
-      return false;
-    }
-    mine.refused = mine.held;
-    mine.held = token();
-    mine.edition = thread_tokens::next_number();
-    mine.may_drop_at = now + std::chrono::seconds(30);
-    return true;
+    return mine.held.refuse(dead, now_());
   }
 
   void reset(token_source source, std::shared_ptr<token_store> store) {
     state& mine = state_.get();
-    auto renews_with = std::make_shared<renewal>(std::move(source), std::move(store), now_);
+    auto other = std::unique_ptr<shared_renewal>(
+        new shared_renewal(std::make_shared<renewal>(std::move(source), std::move(store), now_)));
     std::lock_guard<std::mutex> const lock(mine.mutex);
-    mine.renews_with = std::move(renews_with);
-    mine.held = token();
-    mine.edition = thread_tokens::next_number();
-    mine.refused = token();
-    mine.may_drop_at = boot_clock::time_point();
+    renews_with_.swap(other);
+    mine.held.forget();
     mine.under_way.reset();
   }
 
@@ -91,121 +64,108 @@ class shared_cache {
     unsigned long long const without_lock = mine.copies.hits();
     result.gets += without_lock;
     result.hits += without_lock;
-    result.obtained_at = mine.held.obtained_at();
-    result.renews_at = mine.held.empty() ? boot_clock::time_point() : mine.renew_at;
-    result.expires_at = mine.held.expires_at();
+    result.obtained_at = mine.held.get().obtained_at();
+    result.renews_at = mine.held.renew_at();
+    result.expires_at = mine.held.get().expires_at();
     result.last_error = text_of(mine.last_failure);
     return result;
   }
 
  private:
+  using shared_renewal = std::shared_ptr<renewal const>;
+
   struct request {
     bool is_done = false;
+    bool is_abandoned = false;  ///< by a caller with too little patience, which is not the others' outcome
     token granted;
     std::exception_ptr failure;
-  };
 
-  struct state {
-    std::mutex mutex;
-    std::condition_variable done;
-    token held;
-    token refused;
-    boot_clock::time_point renew_at;
-    boot_clock::time_point may_drop_at;
-    std::shared_ptr<request const> under_way;
-    std::shared_ptr<renewal const> renews_with;  ///< null in a new process, which then takes the first
-    std::exception_ptr last_failure;
-    token_cache_status status;
-    thread_tokens copies;
-    std::atomic<unsigned long long> edition{thread_tokens::next_number()};  ///< of `held` and `renew_at`
-  };
-
-  static token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
-    ++mine.status.joins;
-    std::shared_ptr<request const> const awaited = mine.under_way;
-    if (!mine.done.wait_for(lock, patience, [&awaited] { return awaited->is_done; })) {
-      throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
-    }
-    return granted_or_throw(*awaited);
-  }
-
-  /// No lock is held while the source is on the network.
-  token renew(state& mine, std::unique_lock<std::mutex>& lock, bool is_alive, std::chrono::milliseconds patience) {
-    if (!mine.renews_with) {
-      mine.renews_with = first_;
-    }
-    auto const renews_with = mine.renews_with;
-    auto const current = std::make_shared<request>();
-    token const refused = mine.refused;
-    mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
-    mine.under_way = current;
-    lock.unlock();
-    renewal_outcome const outcome = run(*renews_with, refused, patience);
-    lock.lock();
-    bool const is_current = mine.renews_with == renews_with;  // else it was reset meanwhile, and this is nobody's token
-    if (is_current) {
-      take(mine, outcome);
-    }
-    bool const is_alive_still = is_current && outcome.failure && now_() < mine.held.expires_at();
-    current->granted = outcome.failure ? (is_alive_still ? mine.held : token()) : outcome.granted;
-    current->failure = current->granted.empty() ? outcome.failure : nullptr;
-    current->is_done = true;
-    mine.status.requests += outcome.was_asked ? 1 : 0;
-    mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
-    mine.last_failure = outcome.failure;
-    mine.done.notify_all();
-    lock.unlock();
-    if (observer_) {
-      observer_(status());
-    }
-    return granted_or_throw(*current);
-  }
-
-  /// Whatever happens, the callers that wait must hear of it.
-  static renewal_outcome run(renewal const& renews_with, token const& refused, std::chrono::milliseconds patience) {
-    try {
-      return renews_with.run(refused, patience);
-    } catch (...) {
-      renewal_outcome failed;
-      failed.failure = std::current_exception();
-      return failed;
-    }
-  }
-
-  void take(state& mine, renewal_outcome const& outcome) const {
-    // Not the one that the API has refused while the request was under way.
-    if (!outcome.granted.empty() && outcome.granted.value() != mine.refused.value()) {
-      mine.held = outcome.granted;
-      mine.refused = token();
-    }
-    mine.renew_at = (std::max)(outcome.look_again_at, now_() + std::chrono::milliseconds(1));
-    mine.edition = thread_tokens::next_number();
-    mine.under_way.reset();
-  }
-
-  static std::string text_of(std::exception_ptr const& failure) {
-    try {
+    token result() const {
       if (failure) {
         std::rethrow_exception(failure);
       }
-    } catch (std::exception const& thrown) {
-      return thrown.what();
-    } catch (...) {
-      return "the transport failed in a way of its own";
+      return granted;
     }
-    return std::string();
+  };
+
+  struct state {
+    std::mutex mutex;  ///< over all that follows
+    std::condition_variable done;
+    held_token held;
+    std::shared_ptr<request const> under_way;
+    std::exception_ptr last_failure;
+    token_cache_status status;
+    thread_tokens copies;
+
+    bool serves(boot_clock::time_point now) const { return held.is_fresh(now) || (under_way && held.is_alive(now)); }
+  };
+
+  token get_shared(state& mine, thread_token* copy, boot_clock::time_point now, std::chrono::milliseconds patience) {
+    std::unique_lock<std::mutex> lock(mine.mutex);
+    ++mine.status.gets;
+    if (copy) {
+      mine.held.copy_to(*copy, now);
+    }
+    if (mine.serves(now)) {
+      ++mine.status.hits;
+      return mine.held.get();
+    }
+    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, patience);
   }
 
-  static token granted_or_throw(request const& answer) {
-    if (answer.failure) {
-      std::rethrow_exception(answer.failure);
+  token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
+    using std::chrono::steady_clock;
+    std::chrono::milliseconds const longest = std::chrono::hours(24);
+    steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
+    ++mine.status.joins;
+    while (mine.under_way && !mine.serves(now_())) {
+      std::shared_ptr<request const> const awaited = mine.under_way;
+      if (!mine.done.wait_until(lock, end_of_patience, [&awaited] { return awaited->is_done; })) {
+        throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
+      }
+      if (!awaited->is_abandoned) {
+        return awaited->result();
+      }
     }
-    return answer.granted;
+    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(end_of_patience - steady_clock::now());
+    return mine.serves(now_()) ? mine.held.get() : renew(mine, lock, left);
+  }
+
+  /// No lock is held while the source is on the network.
+  token renew(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
+    shared_renewal const renews_with = renews_with_.get();
+    auto const current = std::make_shared<request>();
+    token const refused = mine.held.refused();
+    bool const is_alive = mine.held.is_alive(now_());
+    mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
+    mine.under_way = current;
+    lock.unlock();
+    renewal_outcome const outcome = renews_with->run(refused, is_alive ? std::chrono::milliseconds(0) : patience);
+    lock.lock();
+    bool const is_current = renews_with_.get() == renews_with;  // else it was reset, and this is nobody's token
+    if (is_current) {
+      mine.held.take(outcome, now_());
+      mine.under_way.reset();
+      mine.last_failure = outcome.has_left_early ? mine.last_failure : outcome.failure;
+    }
+    bool const is_alive_still = is_current && mine.held.is_alive(now_());
+    current->granted = !outcome.failure ? outcome.granted : is_alive_still ? mine.held.get() : token();
+    current->failure = current->granted.empty() ? outcome.failure : nullptr;
+    current->is_abandoned = outcome.has_left_early && current->failure;
+    current->is_done = true;
+    mine.status.requests += outcome.was_asked ? 1 : 0;
+    mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
+    mine.done.notify_all();
+    lock.unlock();
+    if (observer_ && !outcome.has_left_early) {
+      observer_(status());
+    }
+    return current->result();
   }
 
   clock_function const now_;
-  std::shared_ptr<renewal const> const first_;
   token_observer const observer_;
+  inherited<shared_renewal> renews_with_;  ///< read and set with the mutex of `state_` held
   per_process<state> state_;
 };
 

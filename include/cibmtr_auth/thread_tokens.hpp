@@ -23,7 +23,13 @@ struct thread_token {
   boot_clock::time_point renew_at;
   std::atomic<unsigned long long> hits{0};
 
-  void count_hit() noexcept { hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  bool serves(unsigned long long latest_edition, boot_clock::time_point now) const noexcept {
+    return edition == latest_edition && now < renew_at;
+  }
+  token hit() {
+    hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return held;
+  }
 };
 
 /// The copies of one cache. Each ends with its thread or with the cache, whichever comes first.

@@ -29,7 +29,8 @@ class token_cache {
 
   /// A living token. However many threads call, one of them asks, when there is none or when it is time to renew
   /// (`token::renew_at`). The others take the old token at once while it lives; else they wait for at most `patience`
-  /// and share the outcome. After a failure the old token serves until its end; without one the failure is thrown, with the
+  /// and share the outcome. Where another process asks, its outcome is waited for likewise; a caller who leaves then fails
+  /// nobody else. After a failure the old token serves until its end; without one the failure is thrown, with the
   /// time of the next try in its text and in `retry_after()`, and nobody asks before that time.
   token get(std::chrono::milliseconds patience = std::chrono::hours(24)) const { return shared_->get(patience); }
 

@@ -4,6 +4,7 @@
 #ifndef CIBMTR_AUTH_TOKEN_CACHE_STATUS_HPP
 #define CIBMTR_AUTH_TOKEN_CACHE_STATUS_HPP
 
+#include <exception>
 #include <functional>
 #include <string>
 
@@ -27,6 +28,23 @@ struct token_cache_status {
 
 /// Told after each renewal, by the thread that made it. Must not throw.
 using token_observer = std::function<void(token_cache_status const&)>;
+
+namespace detail {
+
+inline std::string text_of(std::exception_ptr const& failure) {
+  try {
+    if (failure) {
+      std::rethrow_exception(failure);
+    }
+  } catch (std::exception const& thrown) {
+    return thrown.what();
+  } catch (...) {
+    return "the transport failed in a way of its own";
+  }
+  return std::string();
+}
+
+}  // namespace detail
 
 }  // namespace cibmtr_auth
 
