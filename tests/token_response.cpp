@@ -273,6 +273,7 @@ TEST_CASE("an access token that could split a header never becomes one") {
     CAPTURE(value);
     error const refused = refusal(200, std::string("{\"token_type\":\"Bearer\",\"access_token\":") + value + "}");
     CHECK(refused.kind() == error_kind::malformed);
+    CHECK(refused.http_status() == 200);
   }
 }
 
