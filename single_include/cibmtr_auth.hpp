@@ -1191,7 +1191,7 @@ inline int month_number(char const* name) {
 }  // namespace detail
 
 /// Seconds since 1970-01-01 UTC of any of the three forms (IMF-fixdate, RFC 850, asctime); -1 when `text` is none
-/// of them. The day's name is not checked. A two-digit year is taken as 1970 to 2069.
+/// of them. Neither the day's name nor blanks and leading zeros are checked. A two-digit year is taken as 1970 to 2069.
 inline long long parse_http_date(std::string const& text) {
   char day_name[10];
   char month_name[4];
