@@ -795,8 +795,25 @@ class json_object::reader {
   }
   template <typename Input>
   bool parse_below(Input& in, json_member* member) {
+    in.skip_ws();
     reader below(object_, end_, member, depth_ + 1);
-    return picojson::_parse(below, in);
+    return !is_sloppy_number(in.cur()) && picojson::_parse(below, in);
+  }
+  /// What picojson takes for a number and RFC 8259, section 6, does not: `01`, `1.`, `-.5`.
+  bool is_sloppy_number(std::string::const_iterator at) const {
+    auto is_digit = [this](std::string::const_iterator place) {
+      return place != end_ && *place >= '0' && *place <= '9';
+    };
+    bool const is_negative = at != end_ && *at == '-';
+    at += is_negative ? 1 : 0;
+    if (!is_digit(at)) {
+      return is_negative;
+    }
+    if (*at == '0' && is_digit(at + 1)) {
+      return true;
+    }
+    at = std::find_if_not(at, end_, [](char c) { return c >= '0' && c <= '9'; });
+    return at != end_ && *at == '.' && !is_digit(at + 1);
   }
 
   json_object& object_;
@@ -1156,7 +1173,7 @@ namespace cibmtr_auth {
 namespace detail {
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar, counted from the March before it, so that
-/// a leap day comes last.
+/// a leap day comes last. A month 13 is the next January.
 inline long long days_since_epoch(long long year, int month, int day) {
   if (month <= 2) {
     year -= 1;
@@ -1175,7 +1192,7 @@ inline int month_number(char const* name) {
 }  // namespace detail
 
 /// Seconds since 1970-01-01 UTC of any of the three forms (IMF-fixdate, RFC 850, asctime); -1 when `text` is none
-/// of them. The day's name is not checked. A two-digit year is taken as 1970 to 2069.
+/// of them. Neither the day's name nor blanks and leading zeros are checked. A two-digit year is taken as 1970 to 2069.
 inline long long parse_http_date(std::string const& text) {
   char day_name[10];
   char month_name[4];
@@ -1203,12 +1220,14 @@ inline long long parse_http_date(std::string const& text) {
   }
 
   int const month = known ? detail::month_number(month_name) : 0;
-  bool const in_range = month > 0 && year >= 1970 && day >= 1 && day <= 31 && hour >= 0 && hour <= 23 && minute >= 0 &&
+  bool const in_range = month > 0 && year >= 1970 && day >= 1 && hour >= 0 && hour <= 23 && minute >= 0 &&
                         minute <= 59 && second >= 0 && second <= 60;
   if (!in_range || static_cast<std::string::size_type>(length) != text.size()) {
     return -1;
   }
-  return detail::days_since_epoch(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+  long long const days = detail::days_since_epoch(year, month, day);
+  bool const in_month = days < detail::days_since_epoch(year, month + 1, 1);
+  return in_month ? days * 86400 + hour * 3600 + minute * 60 + second : -1;
 }
 
 }  // namespace cibmtr_auth
@@ -1334,15 +1353,17 @@ inline char const* remedy(error_kind kind, int status, std::string const& code) 
              : "That is not a token server's answer: check the token URL and what stands in between.";
 }
 
-/// Whether server text repeats something that was sent in confidence: as it is, form-encoded, percent-encoded in another way,
-/// or in either Basic value. Text that quotes a request's parts is not looked at more closely.
+/// Whether server text repeats something that was sent in confidence: as it is, form- or percent-encoded in whatever way, or in
+/// either Basic value. Text that quotes a request's parts is not looked at more closely.
 inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
   for (char const* part : {"Basic ", "password=", "client_secret="}) {
     if (text.find(part) != std::string::npos) {
       return true;
     }
   }
-  secret const decoded = percent_decode(text);
+  std::string with_blanks = text;
+  std::replace(with_blanks.begin(), with_blanks.end(), '+', ' ');
+  std::vector<secret> const readings = {text, percent_decode(text), percent_decode(with_blanks)};
   secret const client = sent.client_id + ":" + sent.client_secret.reveal();
   secret const encoded_client =
       form_encode_text(sent.client_id) + ":" + secret(form_encode_text(sent.client_secret.reveal())).reveal();
@@ -1353,8 +1374,9 @@ inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
                                      base64_encode(client.reveal()),
                                      base64_encode(encoded_client.reveal())};
   return std::any_of(forms.begin(), forms.end(), [&](secret const& form) {
-    return !form.empty() &&
-           (text.find(form.reveal()) != std::string::npos || decoded.reveal().find(form.reveal()) != std::string::npos);
+    return !form.empty() && std::any_of(readings.begin(), readings.end(), [&form](secret const& reading) {
+      return reading.reveal().find(form.reveal()) != std::string::npos;
+    });
   });
 }
 
@@ -1462,6 +1484,9 @@ inline token read_token_response(http_response const& response, credentials cons
   std::string const* const value = body.find_string("access_token");
   if (!value) {
     throw detail::malformed("has no access_token");
+  }
+  if (!detail::is_b64token(*value)) {
+    throw detail::malformed("has an access_token that no bearer token looks like");
   }
   std::string const* const type = body.find_string("token_type");
   if (!type || !detail::same_text(*type, "Bearer")) {
@@ -1790,9 +1815,10 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
     if (detail::text_of(object, "kind") == to_string(kind) && wait >= 0 && wait <= 2 * 86400 * 1000) {
       std::int64_t const failures = detail::number_of(object, "failures");
       record.failures = static_cast<int>((std::max)(std::int64_t{1}, (std::min)(failures, std::int64_t{1000})));
-      record.failure = std::make_shared<error const>(kind, detail::text_of(object, "message"),
-                                                     static_cast<int>(detail::number_of(object, "http_status") % 1000),
-                                                     detail::text_of(object, "oauth_error"));
+      std::int64_t const status = (std::max)(std::int64_t{0}, detail::number_of(object, "http_status"));
+      record.failure =
+          std::make_shared<error const>(kind, detail::text_of(object, "message"), static_cast<int>(status % 1000),
+                                        detail::text_of(object, "oauth_error"));
       record.next_try_at = time_of("next_try_ms");
     }
   }

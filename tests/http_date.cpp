@@ -111,7 +111,9 @@ TEST_CASE("anything else is no date") {
         std::string("Sun, 06 Nov 1994 08:49:61 GMT"), std::string("Wed, 31 Dec 1969 23:59:59 GMT"),
         std::string("Sun, 06 Nov 19941 08:49:37 GMT"), std::string("Sun, 006 Nov 1994 08:49:37 GMT"),
         std::string("Sun Nov 32 08:49:37 1994"), std::string("Sun Nov  6 08:49:37 1969"),
-        std::string("Sunday, 32-Nov-94 08:49:37 GMT"),
+        std::string("Sunday, 32-Nov-94 08:49:37 GMT"), std::string("Thu, 29 Feb 2001 00:00:00 GMT"),
+        std::string("Mon, 29 Feb 2100 00:00:00 GMT"), std::string("Wed, 30 Feb 2000 00:00:00 GMT"),
+        std::string("Wednesday, 31-Nov-94 08:49:37 GMT"), std::string("Sat Jun 31 00:00:00 2000"),
         // negative
         std::string("Sun, -6 Nov 1994 08:49:37 GMT"), std::string("Sun, 06 Nov -994 08:49:37 GMT"),
         std::string("Sun, 06 Nov 1994 -8:49:37 GMT"), std::string("Sun, 06 Nov 1994 08:-9:37 GMT"),

@@ -197,6 +197,15 @@ TEST_CASE("a token cannot be younger than its record, nor live longer than a yea
   CHECK(read(with(text, "expires_ms", std::to_string(obtained - 1))).granted.empty());
 }
 
+TEST_CASE("a status that is none is read as none") {
+  for (char const* none : {"-1", "1.5", "\"401\"", "null"}) {
+    CAPTURE(none);
+    token_record const found = read(with(written(refused()), "http_status", none));
+    REQUIRE(found.failure);
+    CHECK(found.failure->http_status() == 0);
+  }
+}
+
 TEST_CASE("a wait of more than two days, or before it was written, is none") {
   CHECK(read(written(refused(hours(48)))).failure);
   CHECK_FALSE(read(written(refused(hours(48) + milliseconds(1)))).failure);

@@ -213,8 +213,9 @@ TEST_CASE("no server text that repeats a secret reaches an error") {
   std::string const basic = base64_encode(who.client_id + ":" + secret_text);
   std::string const other_basic = base64_encode(form_encode_text(who.client_id) + ":" + form_encode_text(secret_text));
   std::string const percent_encoded = "pa55%20w%26rd";
-  for (std::string const& echoed : {secret_text, password, form_encode_text(password), basic, other_basic,
-                                    percent_encoded, "Basic " + basic, "you sent " + password + "!"}) {
+  for (std::string const& echoed :
+       {secret_text, password, form_encode_text(password), basic, other_basic, percent_encoded,
+        std::string("pa55+w&rd"), "Basic " + basic, "you sent " + password + "!"}) {
     for (std::string const& body :
          {"{\"error\":\"invalid_client\",\"error_description\":\"" + echoed + "\"}", "{\"error\":\"" + echoed + "\"}",
           "{\"errorCode\":\"" + echoed + "\",\"errorSummary\":\"" + echoed + "\"}"}) {
@@ -272,6 +273,7 @@ TEST_CASE("an access token that could split a header never becomes one") {
     CAPTURE(value);
     error const refused = refusal(200, std::string("{\"token_type\":\"Bearer\",\"access_token\":") + value + "}");
     CHECK(refused.kind() == error_kind::malformed);
+    CHECK(refused.http_status() == 200);
   }
 }
 

@@ -12,7 +12,7 @@ namespace cibmtr_auth {
 namespace detail {
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar, counted from the March before it, so that
-/// a leap day comes last.
+/// a leap day comes last. A month 13 is the next January.
 inline long long days_since_epoch(long long year, int month, int day) {
   if (month <= 2) {
     year -= 1;
@@ -31,7 +31,7 @@ inline int month_number(char const* name) {
 }  // namespace detail
 
 /// Seconds since 1970-01-01 UTC of any of the three forms (IMF-fixdate, RFC 850, asctime); -1 when `text` is none
-/// of them. The day's name is not checked. A two-digit year is taken as 1970 to 2069.
+/// of them. Neither the day's name nor blanks and leading zeros are checked. A two-digit year is taken as 1970 to 2069.
 inline long long parse_http_date(std::string const& text) {
   char day_name[10];
   char month_name[4];
@@ -59,12 +59,14 @@ inline long long parse_http_date(std::string const& text) {
   }
 
   int const month = known ? detail::month_number(month_name) : 0;
-  bool const in_range = month > 0 && year >= 1970 && day >= 1 && day <= 31 && hour >= 0 && hour <= 23 && minute >= 0 &&
+  bool const in_range = month > 0 && year >= 1970 && day >= 1 && hour >= 0 && hour <= 23 && minute >= 0 &&
                         minute <= 59 && second >= 0 && second <= 60;
   if (!in_range || static_cast<std::string::size_type>(length) != text.size()) {
     return -1;
   }
-  return detail::days_since_epoch(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+  long long const days = detail::days_since_epoch(year, month, day);
+  bool const in_month = days < detail::days_since_epoch(year, month + 1, 1);
+  return in_month ? days * 86400 + hour * 3600 + minute * 60 + second : -1;
 }
 
 }  // namespace cibmtr_auth

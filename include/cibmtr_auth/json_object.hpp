@@ -4,6 +4,7 @@
 #ifndef CIBMTR_AUTH_JSON_OBJECT_HPP
 #define CIBMTR_AUTH_JSON_OBJECT_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -129,8 +130,25 @@ class json_object::reader {
   }
   template <typename Input>
   bool parse_below(Input& in, json_member* member) {
+    in.skip_ws();
     reader below(object_, end_, member, depth_ + 1);
-    return picojson::_parse(below, in);
+    return !is_sloppy_number(in.cur()) && picojson::_parse(below, in);
+  }
+  /// What picojson takes for a number and RFC 8259, section 6, does not: `01`, `1.`, `-.5`.
+  bool is_sloppy_number(std::string::const_iterator at) const {
+    auto is_digit = [this](std::string::const_iterator place) {
+      return place != end_ && *place >= '0' && *place <= '9';
+    };
+    bool const is_negative = at != end_ && *at == '-';
+    at += is_negative ? 1 : 0;
+    if (!is_digit(at)) {
+      return is_negative;
+    }
+    if (*at == '0' && is_digit(at + 1)) {
+      return true;
+    }
+    at = std::find_if_not(at, end_, [](char c) { return c >= '0' && c <= '9'; });
+    return at != end_ && *at == '.' && !is_digit(at + 1);
   }
 
   json_object& object_;

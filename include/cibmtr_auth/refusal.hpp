@@ -72,15 +72,17 @@ inline char const* remedy(error_kind kind, int status, std::string const& code) 
              : "That is not a token server's answer: check the token URL and what stands in between.";
 }
 
-/// Whether server text repeats something that was sent in confidence: as it is, form-encoded, percent-encoded in another way,
-/// or in either Basic value. Text that quotes a request's parts is not looked at more closely.
+/// Whether server text repeats something that was sent in confidence: as it is, form- or percent-encoded in whatever way, or in
+/// either Basic value. Text that quotes a request's parts is not looked at more closely.
 inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
   for (char const* part : {"Basic ", "password=", "client_secret="}) {
     if (text.find(part) != std::string::npos) {
       return true;
     }
   }
-  secret const decoded = percent_decode(text);
+  std::string with_blanks = text;
+  std::replace(with_blanks.begin(), with_blanks.end(), '+', ' ');
+  std::vector<secret> const readings = {text, percent_decode(text), percent_decode(with_blanks)};
   secret const client = sent.client_id + ":" + sent.client_secret.reveal();
   secret const encoded_client =
       form_encode_text(sent.client_id) + ":" + secret(form_encode_text(sent.client_secret.reveal())).reveal();
@@ -91,8 +93,9 @@ inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
                                      base64_encode(client.reveal()),
                                      base64_encode(encoded_client.reveal())};
   return std::any_of(forms.begin(), forms.end(), [&](secret const& form) {
-    return !form.empty() &&
-           (text.find(form.reveal()) != std::string::npos || decoded.reveal().find(form.reveal()) != std::string::npos);
+    return !form.empty() && std::any_of(readings.begin(), readings.end(), [&form](secret const& reading) {
+      return reading.reveal().find(form.reveal()) != std::string::npos;
+    });
   });
 }
 

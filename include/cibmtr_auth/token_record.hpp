@@ -154,9 +154,10 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
     if (detail::text_of(object, "kind") == to_string(kind) && wait >= 0 && wait <= 2 * 86400 * 1000) {
       std::int64_t const failures = detail::number_of(object, "failures");
       record.failures = static_cast<int>((std::max)(std::int64_t{1}, (std::min)(failures, std::int64_t{1000})));
-      record.failure = std::make_shared<error const>(kind, detail::text_of(object, "message"),
-                                                     static_cast<int>(detail::number_of(object, "http_status") % 1000),
-                                                     detail::text_of(object, "oauth_error"));
+      std::int64_t const status = (std::max)(std::int64_t{0}, detail::number_of(object, "http_status"));
+      record.failure =
+          std::make_shared<error const>(kind, detail::text_of(object, "message"), static_cast<int>(status % 1000),
+                                        detail::text_of(object, "oauth_error"));
       record.next_try_at = time_of("next_try_ms");
     }
   }

@@ -72,6 +72,9 @@ inline token read_token_response(http_response const& response, credentials cons
   if (!value) {
     throw detail::malformed("has no access_token");
   }
+  if (!detail::is_b64token(*value)) {
+    throw detail::malformed("has an access_token that no bearer token looks like");
+  }
   std::string const* const type = body.find_string("token_type");
   if (!type || !detail::same_text(*type, "Bearer")) {
     throw detail::malformed("names no token_type bearer");
