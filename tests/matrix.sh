@@ -48,7 +48,7 @@ for standard in 11 14 17 20 23; do
       -DCIBMTR_AUTH_BUILD_EXAMPLES=OFF -DCIBMTR_AUTH_SINGLE_INCLUDE="${trees[turn++ / 2 % 2]}"
   done
 done
-run memory with_cmake memory -DCMAKE_CXX_COMPILER=clang++ -DCIBMTR_AUTH_SINGLE_INCLUDE=ON \
+CIBMTR_AUTH_DAY_SECONDS=60 run memory with_cmake memory -DCMAKE_CXX_COMPILER=clang++ -DCIBMTR_AUTH_SINGLE_INCLUDE=ON \
   -DCMAKE_CXX_FLAGS="-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 CIBMTR_AUTH_MODEL_SEQUENCES=10000 CIBMTR_AUTH_STRESS_SECONDS=60 run threads with_cmake threads -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=thread"
 run meson with_meson
