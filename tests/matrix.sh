@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The long part of CI: the suite under every standard and compiler, under sanitizers, and built by Meson.
+# The long part of CI: the suite under every standard and compiler, under sanitizers, and built by Meson; real servers and
+# proxies.
 # Run tests/run.sh first; it installs what this needs.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.."
@@ -20,6 +21,7 @@ run() {
   if "${@:2}" >"$log" 2>&1; then
     passed=$((passed + 1))
     echo "ok      $1 ($((SECONDS - start)) s)"
+    grep '^SKIPPED' "$log" || true
   else
     failed=$((failed + 1))
     tail -n 60 "$log"
@@ -52,5 +54,6 @@ CIBMTR_AUTH_DAY_SECONDS=60 run memory with_cmake memory -DCMAKE_CXX_COMPILER=cla
   -DCMAKE_CXX_FLAGS="-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 CIBMTR_AUTH_MODEL_SEQUENCES=10000 CIBMTR_AUTH_STRESS_SECONDS=60 run threads with_cmake threads -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=thread"
 run meson with_meson
+run network tests/real_network.sh
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
