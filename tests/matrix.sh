@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The long part of CI: the suite under every standard and compiler, under sanitizers, and built by Meson; real servers and
-# proxies.
+# proxies; every generation of cpp-httplib.
 # Run tests/run.sh first; it installs what this needs.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.."
@@ -55,5 +55,6 @@ CIBMTR_AUTH_DAY_SECONDS=60 run memory with_cmake memory -DCMAKE_CXX_COMPILER=cla
 CIBMTR_AUTH_MODEL_SEQUENCES=10000 CIBMTR_AUTH_STRESS_SECONDS=60 run threads with_cmake threads -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=thread"
 run meson with_meson
 run network tests/real_network.sh
+run generations tests/generations.sh
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
