@@ -1008,6 +1008,8 @@ inline boot_clock::duration renewal_margin(std::string const& value, boot_clock:
   return margin + margin / 10 * static_cast<int>(std::hash<std::string>()(value) % 1000) / 1000;
 }
 
+class token_supply;
+
 }  // namespace detail
 
 /// A bearer token. Its copies share one value, which is wiped with the last of them; all of them may be read
@@ -1015,13 +1017,19 @@ inline boot_clock::duration renewal_margin(std::string const& value, boot_clock:
 class token {
  public:
   /// No token: every value is empty.
-  token() : grant_(none()) {}
+  token() : grant_(none()) { grant_->add_owners(1); }
   // Copied, never moved from, so that there is always a value to read.
-  token(token const&) = default;
-  token& operator=(token const&) = default;
+  token(token const& other) noexcept : grant_(other.grant_) { grant_->add_owners(1); }
+  token& operator=(token const& other) noexcept {
+    token copy(other);
+    std::swap(grant_, copy.grant_);
+    return *this;
+  }
+  ~token() { grant_->remove_owners(1); }
 
   /// Throws `malformed` unless `value` is a b64token, so that nothing else can ever get into a header.
-  token(secret const& value, std::string scope, boot_clock::time_point obtained_at, boot_clock::time_point expires_at) {
+  token(secret const& value, std::string scope, boot_clock::time_point obtained_at, boot_clock::time_point expires_at)
+      : grant_(nullptr) {
     if (!detail::is_b64token(value.reveal())) {
       throw error(error_kind::malformed,
                   "the access token holds a character that no bearer token has: it was not used");
@@ -1030,16 +1038,7 @@ class token {
     authorization.reserve(7 + value.reveal().size());
     authorization += "Bearer ";
     authorization += value.reveal();
-    grant_ = std::make_shared<grant const>(
-        grant{value, secret(std::move(authorization)), std::move(scope), obtained_at, expires_at,
-              expires_at - detail::renewal_margin(value.reveal(), expires_at - obtained_at)});
-  }
-
-  /// The same with a value of its own: threads that copy one token contend for its reference count.
-  token detached() const {
-    token other;
-    other.grant_ = std::make_shared<grant const>(*grant_);
-    return other;
+    grant_ = new grant(value, secret(std::move(authorization)), std::move(scope), obtained_at, expires_at);
   }
 
   bool empty() const noexcept { return value().empty(); }
@@ -1058,23 +1057,83 @@ class token {
   friend std::ostream& operator<<(std::ostream&, token const&) = delete;
 
  private:
+  friend class detail::token_supply;
+
   struct grant {
+    grant() = default;
+    grant(secret its_value, secret its_authorization, std::string its_scope, boot_clock::time_point obtained,
+          boot_clock::time_point expires)
+        : value(std::move(its_value)),
+          authorization(std::move(its_authorization)),
+          scope(std::move(its_scope)),
+          obtained_at(obtained),
+          expires_at(expires),
+          renew_at(expires - detail::renewal_margin(value.reveal(), expires - obtained)) {}
+
+    void add_owners(long number) const noexcept { owners.fetch_add(number, std::memory_order_relaxed); }
+    void remove_owners(long number) const noexcept {
+      if (owners.fetch_sub(number, std::memory_order_acq_rel) == number) {
+        delete this;
+      }
+    }
+
     secret value;
     secret authorization;
     std::string scope;
     boot_clock::time_point obtained_at;
     boot_clock::time_point expires_at;
     boot_clock::time_point renew_at;
+    mutable std::atomic<long> owners{1};
   };
 
-  static std::shared_ptr<grant const> const& none() {
-    static std::shared_ptr<grant const> const shared = std::make_shared<grant const>();
-    return shared;
+  explicit token(grant const* shared) noexcept : grant_(shared) {}  ///< already counted
+
+  /// Never destroyed, so that tokens may be when the program ends.
+  static grant const* none() {
+    static grant const* const empty = new grant();
+    return empty;
   }
 
-  std::shared_ptr<grant const> grant_;
+  grant const* grant_;
 };
 
+namespace detail {
+
+/// Copies of one token for one thread. They share a value that no other thread copies, and are counted in advance, many at a
+/// time: each count costs a sixth of a clock read, and many times that where threads contend for it.
+class token_supply {
+ public:
+  token_supply() = default;
+  token_supply(token_supply const&) = delete;
+  token_supply& operator=(token_supply const&) = delete;
+  ~token_supply() { clear(); }
+
+  void fill(token const& with) {
+    token const own(new token::grant(with.grant_->value, with.grant_->authorization, with.grant_->scope,
+                                     with.grant_->obtained_at, with.grant_->expires_at));
+    clear();
+    copied_ = own;
+  }
+  void clear() noexcept {
+    copied_.grant_->remove_owners(counted_);
+    counted_ = 0;
+    copied_ = token();
+  }
+  token next() noexcept {
+    if (counted_ == 0) {
+      copied_.grant_->add_owners(1000);
+      counted_ = 1000;
+    }
+    --counted_;
+    return token(copied_.grant_);
+  }
+
+ private:
+  token copied_;
+  long counted_ = 0;
+};
+
+}  // namespace detail
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_TOKEN_HPP
@@ -1545,13 +1604,17 @@ inline std::atomic<unsigned>& fork_counter() noexcept {
   return forks;
 }
 
-/// How many forks lie between this process and the one that asked first.
+/// How many forks lie between this process and the first that made a `per_process`.
 inline unsigned count_forks() noexcept {
+  return fork_counter().load(std::memory_order_relaxed);
+}
+
+inline unsigned count_forks_from_now_on() noexcept {
 #ifndef _WIN32
   static int const registered = pthread_atfork(nullptr, nullptr, [] { ++fork_counter(); });
   static_cast<void>(registered);
 #endif
-  return fork_counter().load(std::memory_order_relaxed);
+  return count_forks();
 }
 
 /// A value of which a forked child gets a new one. The parent's may be half changed and its mutex held by a
@@ -1576,7 +1639,7 @@ class per_process {
 
  private:
   struct entry {
-    unsigned const forks = count_forks();
+    unsigned const forks = count_forks_from_now_on();
     T value{};
   };
 
@@ -2424,17 +2487,21 @@ namespace detail {
 
 /// Read and written by its thread alone, but for the count.
 struct thread_token {
-  unsigned long long edition = 0;  ///< of the cache's token that this is a copy of
-  token held;
+  unsigned long long edition = 0;  ///< of the cache's token that these are copies of; zero when there are none
+  token_supply tokens;
   boot_clock::time_point renew_at;
   std::atomic<unsigned long long> hits{0};
 
   bool serves(unsigned long long latest_edition, boot_clock::time_point now) const noexcept {
     return edition == latest_edition && now < renew_at;
   }
-  token hit() {
+  token hit() noexcept {
     hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    return held;
+    return tokens.next();
+  }
+  void give_up() noexcept {
+    edition = 0;
+    tokens.clear();
   }
 };
 
@@ -2453,15 +2520,8 @@ class thread_tokens {
 
   /// Null in a thread that is ending and has given its copies back.
   thread_token* here() {
-    if (has_ended()) {
-      return nullptr;
-    }
-    for (std::shared_ptr<entry> const& mine : of_this_thread()) {
-      if (mine->owner == id_) {
-        return &mine->copy;
-      }
-    }
-    return add();
+    last_used const& last = last_of_this_thread();
+    return last.owner == id_ ? last.copy : find_or_add();
   }
 
   unsigned long long hits() const {
@@ -2489,22 +2549,28 @@ class thread_tokens {
     /// By the thread or by the cache, which may end at the same moment.
     void abandon() {
       std::lock_guard<std::mutex> const lock(abandoning);
-      copy.held = token();
+      copy.give_up();
       is_orphan = true;
     }
   };
   struct entries : std::vector<std::shared_ptr<entry>> {
     ~entries() {
-      has_ended() = true;
+      last_of_this_thread() = {0, nullptr, true};
       for (std::shared_ptr<entry> const& mine : *this) {
         mine->abandon();
       }
     }
   };
 
-  static bool& has_ended() noexcept {
-    static thread_local bool ended = false;
-    return ended;
+  /// So that the usual case looks at nothing else. Made before the thread starts, which spares asking whether it was.
+  struct last_used {
+    unsigned long long owner;
+    thread_token* copy;
+    bool has_ended;  ///< the thread
+  };
+  static last_used& last_of_this_thread() noexcept {
+    static thread_local last_used last = {0, nullptr, false};
+    return last;
   }
   static entries& of_this_thread() {
     static thread_local entries mine;
@@ -2512,8 +2578,20 @@ class thread_tokens {
   }
   static bool is_orphan(std::shared_ptr<entry> const& one) { return one->is_orphan; }
 
-  thread_token* add() {
+  thread_token* find_or_add() {
+    last_used& last = last_of_this_thread();
+    if (last.has_ended) {
+      return nullptr;
+    }
     entries& mine = of_this_thread();
+    auto const found =
+        std::find_if(mine.begin(), mine.end(), [this](std::shared_ptr<entry> const& one) { return one->owner == id_; });
+    thread_token* const copy = found == mine.end() ? add(mine) : &(*found)->copy;
+    last = {id_, copy, false};
+    return copy;
+  }
+
+  thread_token* add(entries& mine) {
     mine.erase(std::remove_if(mine.begin(), mine.end(), is_orphan), mine.end());
     auto const added = std::make_shared<entry>();
     added->owner = id_;
@@ -2592,10 +2670,12 @@ class held_token {
 
   /// While it is fresh; else the copy is given up.
   void copy_to(thread_token& copy, boot_clock::time_point now) const {
-    bool const is_worth_it = is_fresh(now);
-    copy.held = is_worth_it ? held_.detached() : token();
-    copy.renew_at = is_worth_it ? (std::min)(renew_at_, held_.expires_at()) : boot_clock::time_point();
-    copy.edition = edition();
+    copy.give_up();
+    if (is_fresh(now)) {
+      copy.tokens.fill(held_);
+      copy.renew_at = (std::min)(renew_at_, held_.expires_at());
+      copy.edition = edition();
+    }
   }
 
  private:

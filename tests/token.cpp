@@ -6,8 +6,10 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -17,6 +19,7 @@ using cibmtr_auth::boot_clock;
 using cibmtr_auth::error;
 using cibmtr_auth::error_kind;
 using cibmtr_auth::token;
+using cibmtr_auth::detail::token_supply;
 
 template <typename T, typename = void>
 struct is_streamable : std::false_type {};
@@ -154,4 +157,48 @@ TEST_CASE("two tokens of the same text are two values") {
   token const other = make_token("abc");
   CHECK((one.value() == other.value()));
   CHECK((one.value().data() != other.value().data()));
+}
+
+TEST_CASE("a supply gives the same token as often as it is asked, and nothing when it is cleared") {
+  boot_clock::time_point const now{std::chrono::hours(1)};
+  token const given("abc", "scope", now, now + std::chrono::minutes(30));
+  token_supply supply;
+  CHECK(supply.next().empty());
+  supply.fill(given);
+  std::vector<token> taken;
+  for (int i = 0; i < 2500; ++i) {
+    taken.push_back(supply.next());
+  }
+  token const& last = taken.back();
+  CHECK(last.authorization() == "Bearer abc");
+  CHECK(last.scope() == "scope");
+  CHECK(last.obtained_at() == given.obtained_at());
+  CHECK(last.expires_at() == given.expires_at());
+  CHECK(last.renew_at() == given.renew_at());
+  CHECK(&last.value() == &taken.front().value());
+  CHECK(&last.value() != &given.value());
+  supply.clear();
+  CHECK(supply.next().empty());
+  CHECK(last.value() == "abc");
+}
+
+TEST_CASE("tokens may be copied and dropped by many threads at once, and outlive their supply") {
+  std::vector<std::thread> threads;
+  std::unique_ptr<token_supply> supply(new token_supply);
+  supply->fill(token("abc", "", {}, {}));
+  for (int i = 0; i < 4; ++i) {
+    token const taken = supply->next();
+    threads.emplace_back([taken] {
+      for (int turn = 0; turn < 10000; ++turn) {
+        token copy = taken;
+        token other;
+        other = copy;
+        copy = other;
+      }
+    });
+  }
+  supply.reset();
+  for (std::thread& one : threads) {
+    one.join();
+  }
 }

@@ -59,10 +59,12 @@ class held_token {
 
   /// While it is fresh; else the copy is given up.
   void copy_to(thread_token& copy, boot_clock::time_point now) const {
-    bool const is_worth_it = is_fresh(now);
-    copy.held = is_worth_it ? held_.detached() : token();
-    copy.renew_at = is_worth_it ? (std::min)(renew_at_, held_.expires_at()) : boot_clock::time_point();
-    copy.edition = edition();
+    copy.give_up();
+    if (is_fresh(now)) {
+      copy.tokens.fill(held_);
+      copy.renew_at = (std::min)(renew_at_, held_.expires_at());
+      copy.edition = edition();
+    }
   }
 
  private:

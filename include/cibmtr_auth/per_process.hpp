@@ -20,13 +20,17 @@ inline std::atomic<unsigned>& fork_counter() noexcept {
   return forks;
 }
 
-/// How many forks lie between this process and the one that asked first.
+/// How many forks lie between this process and the first that made a `per_process`.
 inline unsigned count_forks() noexcept {
+  return fork_counter().load(std::memory_order_relaxed);
+}
+
+inline unsigned count_forks_from_now_on() noexcept {
 #ifndef _WIN32
   static int const registered = pthread_atfork(nullptr, nullptr, [] { ++fork_counter(); });
   static_cast<void>(registered);
 #endif
-  return fork_counter().load(std::memory_order_relaxed);
+  return count_forks();
 }
 
 /// A value of which a forked child gets a new one. The parent's may be half changed and its mutex held by a
@@ -51,7 +55,7 @@ class per_process {
 
  private:
   struct entry {
-    unsigned const forks = count_forks();
+    unsigned const forks = count_forks_from_now_on();
     T value{};
   };
 

@@ -18,17 +18,21 @@ namespace detail {
 
 /// Read and written by its thread alone, but for the count.
 struct thread_token {
-  unsigned long long edition = 0;  ///< of the cache's token that this is a copy of
-  token held;
+  unsigned long long edition = 0;  ///< of the cache's token that these are copies of; zero when there are none
+  token_supply tokens;
   boot_clock::time_point renew_at;
   std::atomic<unsigned long long> hits{0};
 
   bool serves(unsigned long long latest_edition, boot_clock::time_point now) const noexcept {
     return edition == latest_edition && now < renew_at;
   }
-  token hit() {
+  token hit() noexcept {
     hits.store(hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    return held;
+    return tokens.next();
+  }
+  void give_up() noexcept {
+    edition = 0;
+    tokens.clear();
   }
 };
 
@@ -47,15 +51,8 @@ class thread_tokens {
 
   /// Null in a thread that is ending and has given its copies back.
   thread_token* here() {
-    if (has_ended()) {
-      return nullptr;
-    }
-    for (std::shared_ptr<entry> const& mine : of_this_thread()) {
-      if (mine->owner == id_) {
-        return &mine->copy;
-      }
-    }
-    return add();
+    last_used const& last = last_of_this_thread();
+    return last.owner == id_ ? last.copy : find_or_add();
   }
 
   unsigned long long hits() const {
@@ -83,22 +80,28 @@ class thread_tokens {
     /// By the thread or by the cache, which may end at the same moment.
     void abandon() {
       std::lock_guard<std::mutex> const lock(abandoning);
-      copy.held = token();
+      copy.give_up();
       is_orphan = true;
     }
   };
   struct entries : std::vector<std::shared_ptr<entry>> {
     ~entries() {
-      has_ended() = true;
+      last_of_this_thread() = {0, nullptr, true};
       for (std::shared_ptr<entry> const& mine : *this) {
         mine->abandon();
       }
     }
   };
 
-  static bool& has_ended() noexcept {
-    static thread_local bool ended = false;
-    return ended;
+  /// So that the usual case looks at nothing else. Made before the thread starts, which spares asking whether it was.
+  struct last_used {
+    unsigned long long owner;
+    thread_token* copy;
+    bool has_ended;  ///< the thread
+  };
+  static last_used& last_of_this_thread() noexcept {
+    static thread_local last_used last = {0, nullptr, false};
+    return last;
   }
   static entries& of_this_thread() {
     static thread_local entries mine;
@@ -106,8 +109,20 @@ class thread_tokens {
   }
   static bool is_orphan(std::shared_ptr<entry> const& one) { return one->is_orphan; }
 
-  thread_token* add() {
+  thread_token* find_or_add() {
+    last_used& last = last_of_this_thread();
+    if (last.has_ended) {
+      return nullptr;
+    }
     entries& mine = of_this_thread();
+    auto const found =
+        std::find_if(mine.begin(), mine.end(), [this](std::shared_ptr<entry> const& one) { return one->owner == id_; });
+    thread_token* const copy = found == mine.end() ? add(mine) : &(*found)->copy;
+    last = {id_, copy, false};
+    return copy;
+  }
+
+  thread_token* add(entries& mine) {
     mine.erase(std::remove_if(mine.begin(), mine.end(), is_orphan), mine.end());
     auto const added = std::make_shared<entry>();
     added->owner = id_;

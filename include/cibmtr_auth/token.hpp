@@ -5,10 +5,10 @@
 #define CIBMTR_AUTH_TOKEN_HPP
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <string>
 #include <utility>
 
@@ -33,6 +33,8 @@ inline boot_clock::duration renewal_margin(std::string const& value, boot_clock:
   return margin + margin / 10 * static_cast<int>(std::hash<std::string>()(value) % 1000) / 1000;
 }
 
+class token_supply;
+
 }  // namespace detail
 
 /// A bearer token. Its copies share one value, which is wiped with the last of them; all of them may be read
@@ -40,13 +42,19 @@ inline boot_clock::duration renewal_margin(std::string const& value, boot_clock:
 class token {
  public:
   /// No token: every value is empty.
-  token() : grant_(none()) {}
+  token() : grant_(none()) { grant_->add_owners(1); }
   // Copied, never moved from, so that there is always a value to read.
-  token(token const&) = default;
-  token& operator=(token const&) = default;
+  token(token const& other) noexcept : grant_(other.grant_) { grant_->add_owners(1); }
+  token& operator=(token const& other) noexcept {
+    token copy(other);
+    std::swap(grant_, copy.grant_);
+    return *this;
+  }
+  ~token() { grant_->remove_owners(1); }
 
   /// Throws `malformed` unless `value` is a b64token, so that nothing else can ever get into a header.
-  token(secret const& value, std::string scope, boot_clock::time_point obtained_at, boot_clock::time_point expires_at) {
+  token(secret const& value, std::string scope, boot_clock::time_point obtained_at, boot_clock::time_point expires_at)
+      : grant_(nullptr) {
     if (!detail::is_b64token(value.reveal())) {
       throw error(error_kind::malformed,
                   "the access token holds a character that no bearer token has: it was not used");
@@ -55,16 +63,7 @@ class token {
     authorization.reserve(7 + value.reveal().size());
     authorization += "Bearer ";
     authorization += value.reveal();
-    grant_ = std::make_shared<grant const>(
-        grant{value, secret(std::move(authorization)), std::move(scope), obtained_at, expires_at,
-              expires_at - detail::renewal_margin(value.reveal(), expires_at - obtained_at)});
-  }
-
-  /// The same with a value of its own: threads that copy one token contend for its reference count.
-  token detached() const {
-    token other;
-    other.grant_ = std::make_shared<grant const>(*grant_);
-    return other;
+    grant_ = new grant(value, secret(std::move(authorization)), std::move(scope), obtained_at, expires_at);
   }
 
   bool empty() const noexcept { return value().empty(); }
@@ -83,23 +82,83 @@ class token {
   friend std::ostream& operator<<(std::ostream&, token const&) = delete;
 
  private:
+  friend class detail::token_supply;
+
   struct grant {
+    grant() = default;
+    grant(secret its_value, secret its_authorization, std::string its_scope, boot_clock::time_point obtained,
+          boot_clock::time_point expires)
+        : value(std::move(its_value)),
+          authorization(std::move(its_authorization)),
+          scope(std::move(its_scope)),
+          obtained_at(obtained),
+          expires_at(expires),
+          renew_at(expires - detail::renewal_margin(value.reveal(), expires - obtained)) {}
+
+    void add_owners(long number) const noexcept { owners.fetch_add(number, std::memory_order_relaxed); }
+    void remove_owners(long number) const noexcept {
+      if (owners.fetch_sub(number, std::memory_order_acq_rel) == number) {
+        delete this;
+      }
+    }
+
     secret value;
     secret authorization;
     std::string scope;
     boot_clock::time_point obtained_at;
     boot_clock::time_point expires_at;
     boot_clock::time_point renew_at;
+    mutable std::atomic<long> owners{1};
   };
 
-  static std::shared_ptr<grant const> const& none() {
-    static std::shared_ptr<grant const> const shared = std::make_shared<grant const>();
-    return shared;
+  explicit token(grant const* shared) noexcept : grant_(shared) {}  ///< already counted
+
+  /// Never destroyed, so that tokens may be when the program ends.
+  static grant const* none() {
+    static grant const* const empty = new grant();
+    return empty;
   }
 
-  std::shared_ptr<grant const> grant_;
+  grant const* grant_;
 };
 
+namespace detail {
+
+/// Copies of one token for one thread. They share a value that no other thread copies, and are counted in advance, many at a
+/// time: each count costs a sixth of a clock read, and many times that where threads contend for it.
+class token_supply {
+ public:
+  token_supply() = default;
+  token_supply(token_supply const&) = delete;
+  token_supply& operator=(token_supply const&) = delete;
+  ~token_supply() { clear(); }
+
+  void fill(token const& with) {
+    token const own(new token::grant(with.grant_->value, with.grant_->authorization, with.grant_->scope,
+                                     with.grant_->obtained_at, with.grant_->expires_at));
+    clear();
+    copied_ = own;
+  }
+  void clear() noexcept {
+    copied_.grant_->remove_owners(counted_);
+    counted_ = 0;
+    copied_ = token();
+  }
+  token next() noexcept {
+    if (counted_ == 0) {
+      copied_.grant_->add_owners(1000);
+      counted_ = 1000;
+    }
+    --counted_;
+    return token(copied_.grant_);
+  }
+
+ private:
+  token copied_;
+  long counted_ = 0;
+};
+
+}  // namespace detail
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_TOKEN_HPP
