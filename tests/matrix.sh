@@ -46,8 +46,10 @@ turn=0
 for standard in 11 14 17 20 23; do
   for compiler in g++ clang++; do
     name=$compiler-$standard
+    tree=${trees[turn++ / 2 % 2]}
+    case $name in g++-11 | clang++-20) continue ;; esac # tests/run.sh has built these, each with this very tree
     run "$name" with_cmake "$name" -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_STANDARD="$standard" \
-      -DCIBMTR_AUTH_BUILD_EXAMPLES=OFF -DCIBMTR_AUTH_SINGLE_INCLUDE="${trees[turn++ / 2 % 2]}"
+      -DCIBMTR_AUTH_BUILD_EXAMPLES=OFF -DCIBMTR_AUTH_SINGLE_INCLUDE="$tree"
   done
 done
 CIBMTR_AUTH_DAY_SECONDS=60 run memory with_cmake memory -DCMAKE_CXX_COMPILER=clang++ -DCIBMTR_AUTH_SINGLE_INCLUDE=ON \
