@@ -70,7 +70,8 @@ fetch() {
   [ ! -e "$root/$1/is_complete" ] || return 0
   has_commands apt-get || { echo "no apt-get"; return 1; }
   local uri
-  for uri in $(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sort -u | grep -v security); do
+  for uri in $(apt-get indextargets --no-release-info --format '$(REPO_URI)' 'Created-By: Packages' | sort -u |
+    grep -v security); do
     echo "asking $uri"
     ! fetch_from "$uri" "$1" || return 0
   done
@@ -90,7 +91,7 @@ build() {
     shift
   done
   shift
-  [ -z "$(find "${made_of[@]}" -type f -newer "$program" -print -quit 2>&1)" ] && return 0
+  [ -z "$(find "${made_of[@]}" -name '*.[ch]pp' -newer "$program" -print -quit 2>&1)" ] && return 0
   nice -n 5 g++ "${flags[@]}" "${sources[@]}" -o "$program" "$@"
 }
 
