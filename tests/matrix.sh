@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The long part of CI: the suite under every standard and compiler, under sanitizers, and built by Meson; real servers and
-# proxies; every generation of cpp-httplib.
-# The long part of CI: the suite under every standard and compiler, under sanitizers, built by Meson, and fuzzed.
+# proxies; every generation of cpp-httplib; fuzzers.
 # Run tests/run.sh first; it installs what this needs.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.."
