@@ -35,6 +35,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -2317,9 +2318,10 @@ inline double chance_at(boot_clock::time_point now) {
 
 inline error with_next_try(error const& failure, boot_clock::duration wait) {
   auto const rounded_up = wait + std::chrono::nanoseconds(999999999);
-  return error(failure.kind(), std::string(failure.what()) + " Next try not before " + utc_time_in(rounded_up) + ".",
-               failure.http_status(), failure.oauth_error(),
-               std::chrono::duration_cast<std::chrono::seconds>(rounded_up));
+  std::string said = failure.what();
+  said += said.empty() || said.back() == '.' ? "" : ".";
+  return error(failure.kind(), said + " Next try not before " + utc_time_in(rounded_up) + ".", failure.http_status(),
+               failure.oauth_error(), std::chrono::duration_cast<std::chrono::seconds>(rounded_up));
 }
 
 }  // namespace detail
@@ -3068,6 +3070,11 @@ inline bool is_in_range(std::string const& host, std::string const& range) {
   return length <= address.size() * 8;
 }
 
+/// `host.` is `host`, looked up in no search domain.
+inline std::string without_final_dot(std::string const& host) {
+  return host.size() > 1 && host.back() == '.' ? host.substr(0, host.size() - 1) : host;
+}
+
 /// Whether an entry of `NO_PROXY` names this host, as curl reads it: `*`, or the host or a domain above it, with or without
 /// a leading dot and a port, or a range of addresses.
 inline bool is_exempt(url const& destination, std::string entry) {
@@ -3075,14 +3082,21 @@ inline bool is_exempt(url const& destination, std::string entry) {
     return is_in_range(destination.host, entry);
   }
   std::size_t const colon = entry.rfind(':');
-  if (colon != std::string::npos && entry.find(':') == colon) {
+  if (colon != std::string::npos && (entry.find(':') == colon || (colon > 0 && entry[colon - 1] == ']'))) {
     if (port_number(entry.substr(colon + 1)) != destination.port) {
       return false;
     }
     entry.erase(colon);
   }
-  entry.erase(0, entry.find_first_not_of('.'));
-  std::string const& host = destination.host;
+  if (entry.size() > 2 && entry.front() == '[' && entry.back() == ']') {
+    entry = entry.substr(1, entry.size() - 2);
+  }
+  std::string const address = ip_bytes(destination.host);
+  if (!address.empty() && entry != "*") {  // no domain is above an address, and it has more than one spelling
+    return ip_bytes(entry) == address;
+  }
+  entry = without_final_dot(entry.erase(0, entry.find_first_not_of('.')));
+  std::string const host = without_final_dot(destination.host);
   if (entry == "*" || same_text(entry, host)) {
     return true;
   }
@@ -3521,7 +3535,8 @@ inline int ask_for_tunnel(tcp_connection& to_proxy, url const& proxy, std::strin
     }
     head += byte;
   }
-  bool const is_http = head.size() > 12 && head.compare(0, 7, "HTTP/1.") == 0 && head[8] == ' ';
+  bool const is_whole = head.size() > 4 && head.compare(head.size() - 4, 4, "\r\n\r\n") == 0;
+  bool const is_http = is_whole && head.size() > 12 && head.compare(0, 7, "HTTP/1.") == 0 && head[8] == ' ';
   return is_http ? std::atoi(head.substr(9, 3).c_str()) : 0;
 }
 
@@ -3542,8 +3557,11 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
                 refusal + " with HTTP " + std::to_string(status) + ": put its user and password into the proxy URL",
                 status);
   }
-  throw error(error_kind::network,
-              refusal + " with HTTP " + std::to_string(status) + ": ask its administrator to allow it", status);
+  throw error(
+      error_kind::network,
+      refusal + " with HTTP " + std::to_string(status) +
+          (status >= 500 ? ": it cannot reach that host, check the name" : ": ask its administrator to allow it"),
+      status);
 }
 
 }  // namespace detail
@@ -3609,8 +3627,15 @@ inline certificate_authorities find_authorities(https_options const& options, st
   char const* const file_variable = std::getenv(X509_get_default_cert_file_env());
   char const* const directory_variable = std::getenv(X509_get_default_cert_dir_env());
   if (file_variable || directory_variable) {
-    return {file_variable ? file_variable : X509_get_default_cert_file(),
-            directory_variable ? directory_variable : X509_get_default_cert_dir()};
+    certificate_authorities const named = {file_variable ? file_variable : X509_get_default_cert_file(),
+                                           directory_variable ? directory_variable : X509_get_default_cert_dir()};
+    tried = {named.file, named.directory};
+    bool are_there = can_read(named.file);
+    std::istringstream directories(named.directory);  // SSL_CERT_DIR may be several
+    for (std::string one; !are_there && std::getline(directories, one, ':');) {
+      are_there = is_hashed_directory(one);
+    }
+    return are_there ? named : certificate_authorities{"", ""};
   }
   for (std::string const& directory : {std::string(X509_get_default_cert_dir()), std::string("/etc/ssl/certs")}) {
     tried.push_back(directory);
@@ -3913,7 +3938,10 @@ class tls_connection {
 
   error failure(int state) const {
     unsigned long const code = ERR_peek_last_error();
-    int const reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    if (reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE && SSL_get0_peer_CA_list(ssl_.get())) {
+      reason = SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED;  // what TLS 1.2 has no alert for: it asked, and got none
+    }
     if (!distrust_.empty()) {
       return error(error_kind::tls, distrust_ + ". Nothing was sent");
     }

@@ -171,7 +171,7 @@ TEST_CASE("why a server is not trusted stands in the error") {
   setenv("SSL_CERT_FILE", "/nonexistent/ca.pem", 1);
   setenv("SSL_CERT_DIR", "/nonexistent/certs", 1);
   std::string const without_authorities = failure(server.token_url(), direct()).what();
-  CHECK(contains(without_authorities, "/nonexistent/ca.pem and /nonexistent/certs"));
+  CHECK(contains(without_authorities, "none found in /nonexistent/ca.pem /nonexistent/certs"));
   unsetenv("SSL_CERT_FILE");
   unsetenv("SSL_CERT_DIR");
 }

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -64,8 +65,15 @@ inline certificate_authorities find_authorities(https_options const& options, st
   char const* const file_variable = std::getenv(X509_get_default_cert_file_env());
   char const* const directory_variable = std::getenv(X509_get_default_cert_dir_env());
   if (file_variable || directory_variable) {
-    return {file_variable ? file_variable : X509_get_default_cert_file(),
-            directory_variable ? directory_variable : X509_get_default_cert_dir()};
+    certificate_authorities const named = {file_variable ? file_variable : X509_get_default_cert_file(),
+                                           directory_variable ? directory_variable : X509_get_default_cert_dir()};
+    tried = {named.file, named.directory};
+    bool are_there = can_read(named.file);
+    std::istringstream directories(named.directory);  // SSL_CERT_DIR may be several
+    for (std::string one; !are_there && std::getline(directories, one, ':');) {
+      are_there = is_hashed_directory(one);
+    }
+    return are_there ? named : certificate_authorities{"", ""};
   }
   for (std::string const& directory : {std::string(X509_get_default_cert_dir()), std::string("/etc/ssl/certs")}) {
     tried.push_back(directory);

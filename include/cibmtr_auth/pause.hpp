@@ -55,9 +55,10 @@ inline double chance_at(boot_clock::time_point now) {
 
 inline error with_next_try(error const& failure, boot_clock::duration wait) {
   auto const rounded_up = wait + std::chrono::nanoseconds(999999999);
-  return error(failure.kind(), std::string(failure.what()) + " Next try not before " + utc_time_in(rounded_up) + ".",
-               failure.http_status(), failure.oauth_error(),
-               std::chrono::duration_cast<std::chrono::seconds>(rounded_up));
+  std::string said = failure.what();
+  said += said.empty() || said.back() == '.' ? "" : ".";
+  return error(failure.kind(), said + " Next try not before " + utc_time_in(rounded_up) + ".", failure.http_status(),
+               failure.oauth_error(), std::chrono::duration_cast<std::chrono::seconds>(rounded_up));
 }
 
 }  // namespace detail

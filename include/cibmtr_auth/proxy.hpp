@@ -63,6 +63,11 @@ inline bool is_in_range(std::string const& host, std::string const& range) {
   return length <= address.size() * 8;
 }
 
+/// `host.` is `host`, looked up in no search domain.
+inline std::string without_final_dot(std::string const& host) {
+  return host.size() > 1 && host.back() == '.' ? host.substr(0, host.size() - 1) : host;
+}
+
 /// Whether an entry of `NO_PROXY` names this host, as curl reads it: `*`, or the host or a domain above it, with or without
 /// a leading dot and a port, or a range of addresses.
 inline bool is_exempt(url const& destination, std::string entry) {
@@ -70,14 +75,21 @@ inline bool is_exempt(url const& destination, std::string entry) {
     return is_in_range(destination.host, entry);
   }
   std::size_t const colon = entry.rfind(':');
-  if (colon != std::string::npos && entry.find(':') == colon) {
+  if (colon != std::string::npos && (entry.find(':') == colon || (colon > 0 && entry[colon - 1] == ']'))) {
     if (port_number(entry.substr(colon + 1)) != destination.port) {
       return false;
     }
     entry.erase(colon);
   }
-  entry.erase(0, entry.find_first_not_of('.'));
-  std::string const& host = destination.host;
+  if (entry.size() > 2 && entry.front() == '[' && entry.back() == ']') {
+    entry = entry.substr(1, entry.size() - 2);
+  }
+  std::string const address = ip_bytes(destination.host);
+  if (!address.empty() && entry != "*") {  // no domain is above an address, and it has more than one spelling
+    return ip_bytes(entry) == address;
+  }
+  entry = without_final_dot(entry.erase(0, entry.find_first_not_of('.')));
+  std::string const host = without_final_dot(destination.host);
   if (entry == "*" || same_text(entry, host)) {
     return true;
   }

@@ -40,7 +40,8 @@ inline int ask_for_tunnel(tcp_connection& to_proxy, url const& proxy, std::strin
     }
     head += byte;
   }
-  bool const is_http = head.size() > 12 && head.compare(0, 7, "HTTP/1.") == 0 && head[8] == ' ';
+  bool const is_whole = head.size() > 4 && head.compare(head.size() - 4, 4, "\r\n\r\n") == 0;
+  bool const is_http = is_whole && head.size() > 12 && head.compare(0, 7, "HTTP/1.") == 0 && head[8] == ' ';
   return is_http ? std::atoi(head.substr(9, 3).c_str()) : 0;
 }
 
@@ -61,8 +62,11 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
                 refusal + " with HTTP " + std::to_string(status) + ": put its user and password into the proxy URL",
                 status);
   }
-  throw error(error_kind::network,
-              refusal + " with HTTP " + std::to_string(status) + ": ask its administrator to allow it", status);
+  throw error(
+      error_kind::network,
+      refusal + " with HTTP " + std::to_string(status) +
+          (status >= 500 ? ": it cannot reach that host, check the name" : ": ask its administrator to allow it"),
+      status);
 }
 
 }  // namespace detail

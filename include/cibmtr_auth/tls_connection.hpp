@@ -120,7 +120,10 @@ class tls_connection {
 
   error failure(int state) const {
     unsigned long const code = ERR_peek_last_error();
-    int const reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    if (reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE && SSL_get0_peer_CA_list(ssl_.get())) {
+      reason = SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED;  // what TLS 1.2 has no alert for: it asked, and got none
+    }
     if (!distrust_.empty()) {
       return error(error_kind::tls, distrust_ + ". Nothing was sent");
     }
