@@ -34,6 +34,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -1109,11 +1110,16 @@ class token_supply {
   token_supply& operator=(token_supply const&) = delete;
   ~token_supply() { clear(); }
 
-  void fill(token const& with) {
-    token const own(new token::grant(with.grant_->value, with.grant_->authorization, with.grant_->scope,
-                                     with.grant_->obtained_at, with.grant_->expires_at));
+  /// False when there is no memory for it.
+  bool fill(token const& with) noexcept {
     clear();
-    copied_ = own;
+    try {
+      copied_ = token(new token::grant(with.grant_->value, with.grant_->authorization, with.grant_->scope,
+                                       with.grant_->obtained_at, with.grant_->expires_at));
+      return true;
+    } catch (std::bad_alloc const&) {
+      return false;
+    }
   }
   void clear() noexcept {
     copied_.grant_->remove_owners(counted_);
@@ -2095,21 +2101,21 @@ class private_directory {
  public:
   enum class lock_result { held, busy, impossible };
 
-  class file_lock {
-   public:
-    file_lock(std::string path, int file) : path_(std::move(path)), file_(file) {}
+  struct file_lock {
+    explicit file_lock(std::string its_path) : path(std::move(its_path)) {}
     file_lock(file_lock const&) = delete;
     file_lock& operator=(file_lock const&) = delete;
     ~file_lock() {
-      held_locks& held = held_locks::here();
-      std::lock_guard<std::mutex> const guard(held.mutex);
-      held.paths.erase(path_);
-      close_file(file_);
+      if (file >= 0) {
+        held_locks& held = held_locks::here();
+        std::lock_guard<std::mutex> const guard(held.mutex);
+        held.paths.erase(path);
+        close_file(file);
+      }
     }
 
-   private:
-    std::string path_;
-    int file_;
+    std::string const path;
+    int file = -1;
   };
 
   /// Made if it is not there, with the folders above it.
@@ -2129,11 +2135,11 @@ class private_directory {
 
   /// Empty when there is none, when somebody else could have written it or can read it, or when it is longer than 256 KiB.
   secret read(std::string const& name) const {
+    std::string text(256 * 1024 + 1, '\0');  // nothing is allocated while a file is open, or it might never be closed
     int const file = is_usable() ? open_to_read(path_ + "/" + name) : -1;
     if (file < 0) {
       return secret();
     }
-    std::string text(256 * 1024 + 1, '\0');
     std::size_t length = 0;
     for (long long got = 1; got > 0 && length < text.size() && is_private_file(file);
          length += static_cast<std::size_t>(got)) {
@@ -2146,7 +2152,8 @@ class private_directory {
 
   /// Whole or not at all: a reader finds the old text or the new one.
   void write(std::string const& name, secret const& text) const {
-    std::string const part = path_ + "/" + name + ".part";
+    std::string const whole = path_ + "/" + name;
+    std::string const part = whole + ".part";
     int const file = is_usable() ? open_new(part) : -1;
     if (file < 0) {
       return;
@@ -2157,7 +2164,7 @@ class private_directory {
       put = (std::max)(write_some(file, all.data() + length, all.size() - length), 0LL);
     }
     close_file(file);
-    if (length != all.size() || !replace_file(part, path_ + "/" + name)) {
+    if (length != all.size() || !replace_file(part, whole)) {
       remove(part.c_str());
     }
   }
@@ -2166,19 +2173,20 @@ class private_directory {
     if (!is_usable()) {
       return lock_result::impossible;
     }
-    std::string const path = path_ + "/" + name;
+    std::unique_ptr<file_lock> made(new file_lock(path_ + "/" + name));
     held_locks& held = held_locks::here();
     std::lock_guard<std::mutex> const guard(held.mutex);
-    if (held.paths.count(path) != 0) {
+    if (!held.paths.insert(made->path).second) {
       return lock_result::busy;
     }
     errno = 0;
-    int const file = open_locked(path);
-    if (file < 0) {
-      return is_held_by_another(errno) ? lock_result::busy : lock_result::impossible;
+    made->file = open_locked(made->path);
+    if (made->file < 0) {
+      int const why = errno;
+      held.paths.erase(made->path);
+      return is_held_by_another(why) ? lock_result::busy : lock_result::impossible;
     }
-    held.paths.insert(path);
-    taken.reset(new file_lock(path, file));
+    taken = std::move(made);
     return lock_result::held;
   }
 
@@ -2420,8 +2428,11 @@ class renewal {
   }
 
   static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now) {
-    error const failure = detail::with_next_try(*record.failure, record.next_try_at - now);
-    return outcome(fallback, std::make_exception_ptr(failure), record.next_try_at);
+    try {
+      throw detail::with_next_try(*record.failure, record.next_try_at - now);
+    } catch (...) {  // or what came in its way: memory may be short
+      return outcome(fallback, std::current_exception(), record.next_try_at);
+    }
   }
 
   renewal_outcome ask(token_record const& before, token const& fallback) const {
@@ -2431,13 +2442,13 @@ class renewal {
       token_record record;
       record.granted = living(ask_());
       last_failed_->save(token_record());
-      store_->save(record);
+      save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
     } catch (error const& failure) {
       was_sent = failure.kind() != error_kind::configuration;
       result = was_sent ? failed(before, fallback, failure) : outcome(fallback, std::current_exception(), now_());
     } catch (...) {
-      result = failed(before, fallback, error(error_kind::network, "the transport failed in a way of its own."));
+      result = failed(before, fallback, *unknown_);
       result.failure = std::current_exception();
     }
     result.was_asked = was_sent;
@@ -2459,20 +2470,39 @@ class renewal {
         before.failure && (before.failure->kind() == error_kind::rejected) == (failure.kind() == error_kind::rejected);
     token_record record;
     record.granted = fallback;
-    record.failure = std::make_shared<error const>(failure);
+    record.failure = kept(failure);
     record.failures = is_same_sort ? before.failures + 1 : 1;
     record.next_try_at = now + detail::pause_after(failure, record.failures, detail::chance_at(now));
-    store_->save(record);
+    save(record);
     token_record mine = record;
     mine.granted = before.granted;
     last_failed_->save(mine);
     return not_yet(record, fallback, now);
   }
 
+  /// However short memory is, there is a pause.
+  std::shared_ptr<error const> kept(error const& failure) const {
+    try {
+      return std::make_shared<error const>(failure);
+    } catch (std::bad_alloc const&) {
+      return unknown_;
+    }
+  }
+
+  /// What goes wrong here costs the sharing, never the token.
+  void save(token_record const& record) const {
+    try {
+      store_->save(record);
+    } catch (...) {
+    }
+  }
+
   token_source ask_;
   std::shared_ptr<token_store> store_;
   clock_function now_;
   std::shared_ptr<memory_store> last_failed_ = std::make_shared<memory_store>();
+  std::shared_ptr<error const> unknown_ =
+      std::make_shared<error const>(error_kind::network, "the transport failed in a way of its own.");
 };
 
 }  // namespace cibmtr_auth
@@ -2520,8 +2550,8 @@ class thread_tokens {
     }
   }
 
-  /// Null in a thread that is ending and has given its copies back.
-  thread_token* here() {
+  /// Null in a thread that is ending and has given its copies back, and where there is no memory for one.
+  thread_token* here() noexcept {
     last_used const& last = last_of_this_thread();
     return last.owner == id_ ? last.copy : find_or_add();
   }
@@ -2580,7 +2610,7 @@ class thread_tokens {
   }
   static bool is_orphan(std::shared_ptr<entry> const& one) { return one->is_orphan; }
 
-  thread_token* find_or_add() {
+  thread_token* find_or_add() noexcept {
     last_used& last = last_of_this_thread();
     if (last.has_ended) {
       return nullptr;
@@ -2588,15 +2618,20 @@ class thread_tokens {
     entries& mine = of_this_thread();
     auto const found =
         std::find_if(mine.begin(), mine.end(), [this](std::shared_ptr<entry> const& one) { return one->owner == id_; });
-    thread_token* const copy = found == mine.end() ? add(mine) : &(*found)->copy;
-    last = {id_, copy, false};
-    return copy;
+    try {
+      thread_token* const copy = found == mine.end() ? add(mine) : &(*found)->copy;
+      last = {id_, copy, false};
+      return copy;
+    } catch (std::bad_alloc const&) {
+      return nullptr;
+    }
   }
 
   thread_token* add(entries& mine) {
     mine.erase(std::remove_if(mine.begin(), mine.end(), is_orphan), mine.end());
     auto const added = std::make_shared<entry>();
     added->owner = id_;
+    mine.reserve(mine.size() + 1);
     std::lock_guard<std::mutex> const lock(mutex_);
     // Looked at once: a thread may end at any moment.
     auto const has_gone = [this](std::shared_ptr<entry> const& one) {
@@ -2670,11 +2705,10 @@ class held_token {
     change_edition();
   }
 
-  /// While it is fresh; else the copy is given up.
-  void copy_to(thread_token& copy, boot_clock::time_point now) const {
+  /// While it is fresh, and there is memory for it; else the copy is given up.
+  void copy_to(thread_token& copy, boot_clock::time_point now) const noexcept {
     copy.give_up();
-    if (is_fresh(now)) {
-      copy.tokens.fill(held_);
+    if (is_fresh(now) && copy.tokens.fill(held_)) {
       copy.renew_at = (std::min)(renew_at_, held_.expires_at());
       copy.edition = edition();
     }

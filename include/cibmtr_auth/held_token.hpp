@@ -57,11 +57,10 @@ class held_token {
     change_edition();
   }
 
-  /// While it is fresh; else the copy is given up.
-  void copy_to(thread_token& copy, boot_clock::time_point now) const {
+  /// While it is fresh, and there is memory for it; else the copy is given up.
+  void copy_to(thread_token& copy, boot_clock::time_point now) const noexcept {
     copy.give_up();
-    if (is_fresh(now)) {
-      copy.tokens.fill(held_);
+    if (is_fresh(now) && copy.tokens.fill(held_)) {
       copy.renew_at = (std::min)(renew_at_, held_.expires_at());
       copy.edition = edition();
     }

@@ -37,21 +37,21 @@ class private_directory {
  public:
   enum class lock_result { held, busy, impossible };
 
-  class file_lock {
-   public:
-    file_lock(std::string path, int file) : path_(std::move(path)), file_(file) {}
+  struct file_lock {
+    explicit file_lock(std::string its_path) : path(std::move(its_path)) {}
     file_lock(file_lock const&) = delete;
     file_lock& operator=(file_lock const&) = delete;
     ~file_lock() {
-      held_locks& held = held_locks::here();
-      std::lock_guard<std::mutex> const guard(held.mutex);
-      held.paths.erase(path_);
-      close_file(file_);
+      if (file >= 0) {
+        held_locks& held = held_locks::here();
+        std::lock_guard<std::mutex> const guard(held.mutex);
+        held.paths.erase(path);
+        close_file(file);
+      }
     }
 
-   private:
-    std::string path_;
-    int file_;
+    std::string const path;
+    int file = -1;
   };
 
   /// Made if it is not there, with the folders above it.
@@ -71,11 +71,11 @@ class private_directory {
 
   /// Empty when there is none, when somebody else could have written it or can read it, or when it is longer than 256 KiB.
   secret read(std::string const& name) const {
+    std::string text(256 * 1024 + 1, '\0');  // nothing is allocated while a file is open, or it might never be closed
     int const file = is_usable() ? open_to_read(path_ + "/" + name) : -1;
     if (file < 0) {
       return secret();
     }
-    std::string text(256 * 1024 + 1, '\0');
     std::size_t length = 0;
     for (long long got = 1; got > 0 && length < text.size() && is_private_file(file);
          length += static_cast<std::size_t>(got)) {
@@ -88,7 +88,8 @@ class private_directory {
 
   /// Whole or not at all: a reader finds the old text or the new one.
   void write(std::string const& name, secret const& text) const {
-    std::string const part = path_ + "/" + name + ".part";
+    std::string const whole = path_ + "/" + name;
+    std::string const part = whole + ".part";
     int const file = is_usable() ? open_new(part) : -1;
     if (file < 0) {
       return;
@@ -99,7 +100,7 @@ class private_directory {
       put = (std::max)(write_some(file, all.data() + length, all.size() - length), 0LL);
     }
     close_file(file);
-    if (length != all.size() || !replace_file(part, path_ + "/" + name)) {
+    if (length != all.size() || !replace_file(part, whole)) {
       remove(part.c_str());
     }
   }
@@ -108,19 +109,20 @@ class private_directory {
     if (!is_usable()) {
       return lock_result::impossible;
     }
-    std::string const path = path_ + "/" + name;
+    std::unique_ptr<file_lock> made(new file_lock(path_ + "/" + name));
     held_locks& held = held_locks::here();
     std::lock_guard<std::mutex> const guard(held.mutex);
-    if (held.paths.count(path) != 0) {
+    if (!held.paths.insert(made->path).second) {
       return lock_result::busy;
     }
     errno = 0;
-    int const file = open_locked(path);
-    if (file < 0) {
-      return is_held_by_another(errno) ? lock_result::busy : lock_result::impossible;
+    made->file = open_locked(made->path);
+    if (made->file < 0) {
+      int const why = errno;
+      held.paths.erase(made->path);
+      return is_held_by_another(why) ? lock_result::busy : lock_result::impossible;
     }
-    held.paths.insert(path);
-    taken.reset(new file_lock(path, file));
+    taken = std::move(made);
     return lock_result::held;
   }
 

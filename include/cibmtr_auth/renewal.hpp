@@ -8,6 +8,7 @@
 #include <chrono>
 #include <exception>
 #include <memory>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -105,8 +106,11 @@ class renewal {
   }
 
   static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now) {
-    error const failure = detail::with_next_try(*record.failure, record.next_try_at - now);
-    return outcome(fallback, std::make_exception_ptr(failure), record.next_try_at);
+    try {
+      throw detail::with_next_try(*record.failure, record.next_try_at - now);
+    } catch (...) {  // or what came in its way: memory may be short
+      return outcome(fallback, std::current_exception(), record.next_try_at);
+    }
   }
 
   renewal_outcome ask(token_record const& before, token const& fallback) const {
@@ -116,13 +120,13 @@ class renewal {
       token_record record;
       record.granted = living(ask_());
       last_failed_->save(token_record());
-      store_->save(record);
+      save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
     } catch (error const& failure) {
       was_sent = failure.kind() != error_kind::configuration;
       result = was_sent ? failed(before, fallback, failure) : outcome(fallback, std::current_exception(), now_());
     } catch (...) {
-      result = failed(before, fallback, error(error_kind::network, "the transport failed in a way of its own."));
+      result = failed(before, fallback, *unknown_);
       result.failure = std::current_exception();
     }
     result.was_asked = was_sent;
@@ -144,20 +148,39 @@ class renewal {
         before.failure && (before.failure->kind() == error_kind::rejected) == (failure.kind() == error_kind::rejected);
     token_record record;
     record.granted = fallback;
-    record.failure = std::make_shared<error const>(failure);
+    record.failure = kept(failure);
     record.failures = is_same_sort ? before.failures + 1 : 1;
     record.next_try_at = now + detail::pause_after(failure, record.failures, detail::chance_at(now));
-    store_->save(record);
+    save(record);
     token_record mine = record;
     mine.granted = before.granted;
     last_failed_->save(mine);
     return not_yet(record, fallback, now);
   }
 
+  /// However short memory is, there is a pause.
+  std::shared_ptr<error const> kept(error const& failure) const {
+    try {
+      return std::make_shared<error const>(failure);
+    } catch (std::bad_alloc const&) {
+      return unknown_;
+    }
+  }
+
+  /// What goes wrong here costs the sharing, never the token.
+  void save(token_record const& record) const {
+    try {
+      store_->save(record);
+    } catch (...) {
+    }
+  }
+
   token_source ask_;
   std::shared_ptr<token_store> store_;
   clock_function now_;
   std::shared_ptr<memory_store> last_failed_ = std::make_shared<memory_store>();
+  std::shared_ptr<error const> unknown_ =
+      std::make_shared<error const>(error_kind::network, "the transport failed in a way of its own.");
 };
 
 }  // namespace cibmtr_auth

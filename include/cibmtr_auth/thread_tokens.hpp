@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include <cibmtr_auth/boot_clock.hpp>
@@ -49,8 +50,8 @@ class thread_tokens {
     }
   }
 
-  /// Null in a thread that is ending and has given its copies back.
-  thread_token* here() {
+  /// Null in a thread that is ending and has given its copies back, and where there is no memory for one.
+  thread_token* here() noexcept {
     last_used const& last = last_of_this_thread();
     return last.owner == id_ ? last.copy : find_or_add();
   }
@@ -109,7 +110,7 @@ class thread_tokens {
   }
   static bool is_orphan(std::shared_ptr<entry> const& one) { return one->is_orphan; }
 
-  thread_token* find_or_add() {
+  thread_token* find_or_add() noexcept {
     last_used& last = last_of_this_thread();
     if (last.has_ended) {
       return nullptr;
@@ -117,15 +118,20 @@ class thread_tokens {
     entries& mine = of_this_thread();
     auto const found =
         std::find_if(mine.begin(), mine.end(), [this](std::shared_ptr<entry> const& one) { return one->owner == id_; });
-    thread_token* const copy = found == mine.end() ? add(mine) : &(*found)->copy;
-    last = {id_, copy, false};
-    return copy;
+    try {
+      thread_token* const copy = found == mine.end() ? add(mine) : &(*found)->copy;
+      last = {id_, copy, false};
+      return copy;
+    } catch (std::bad_alloc const&) {
+      return nullptr;
+    }
   }
 
   thread_token* add(entries& mine) {
     mine.erase(std::remove_if(mine.begin(), mine.end(), is_orphan), mine.end());
     auto const added = std::make_shared<entry>();
     added->owner = id_;
+    mine.reserve(mine.size() + 1);
     std::lock_guard<std::mutex> const lock(mutex_);
     // Looked at once: a thread may end at any moment.
     auto const has_gone = [this](std::shared_ptr<entry> const& one) {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -133,11 +134,16 @@ class token_supply {
   token_supply& operator=(token_supply const&) = delete;
   ~token_supply() { clear(); }
 
-  void fill(token const& with) {
-    token const own(new token::grant(with.grant_->value, with.grant_->authorization, with.grant_->scope,
-                                     with.grant_->obtained_at, with.grant_->expires_at));
+  /// False when there is no memory for it.
+  bool fill(token const& with) noexcept {
     clear();
-    copied_ = own;
+    try {
+      copied_ = token(new token::grant(with.grant_->value, with.grant_->authorization, with.grant_->scope,
+                                       with.grant_->obtained_at, with.grant_->expires_at));
+      return true;
+    } catch (std::bad_alloc const&) {
+      return false;
+    }
   }
   void clear() noexcept {
     copied_.grant_->remove_owners(counted_);
