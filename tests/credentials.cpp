@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include "support/refusal.hpp"
+
 namespace {
 
 using cibmtr_auth::check;
@@ -30,13 +32,7 @@ credentials password_credentials() {
 
 /// The message with which `check` refuses; empty when it accepts.
 std::string refusal(credentials const& c) {
-  try {
-    check(c);
-    return "";
-  } catch (error const& e) {
-    CHECK((e.kind() == error_kind::configuration));
-    return e.what();
-  }
+  return tests::refusal([&c] { check(c); });
 }
 
 /// The field that the refusal names, its first word.

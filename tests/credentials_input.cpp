@@ -13,6 +13,8 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include "support/refusal.hpp"
+
 namespace {
 
 using cibmtr_auth::credentials;
@@ -74,21 +76,9 @@ class temporary_file {
   std::string path_;
 };
 
-/// The message with which `call` is refused; empty when it is not.
-template <typename Call>
-std::string refusal(Call call) {
-  try {
-    call();
-    return "";
-  } catch (error const& e) {
-    CHECK((e.kind() == error_kind::configuration));
-    return e.what();
-  }
-}
-
 std::string file_refusal(std::string const& content) {
   temporary_file const file(content);
-  std::string const message = refusal([&file] { credentials_from_file(file.path()); });
+  std::string const message = tests::refusal([&file] { credentials_from_file(file.path()); });
   CHECK(message.find("the credentials file ") == 0);
   return message;
 }
@@ -186,7 +176,7 @@ TEST_CASE("a line break too many is refused before anything is sent") {
   variables.set("CIBMTR_CLIENT_ID", "id");
   variables.set("CIBMTR_CLIENT_SECRET", "hunter2\n\n");
   variables.set("CIBMTR_SCOPE", "scope");
-  std::string const message = refusal([] { check(credentials_from_env()); });
+  std::string const message = tests::refusal([] { check(credentials_from_env()); });
   CHECK(message.find("client_secret") == 0);
   CHECK_FALSE(holds(message, "hunter2"));
 }
@@ -199,7 +189,7 @@ TEST_CASE("a variable that is set both ways is refused by name, never by value")
     temporary_file const file("hunter2");
     variables.set(name, "hunter2");
     variables.set(name + "_FILE", file.path());
-    std::string const message = refusal(credentials_from_env);
+    std::string const message = tests::refusal(credentials_from_env);
     CHECK(message.find(name + " and " + name + "_FILE") == 0);
     CHECK_FALSE(holds(message, "hunter2"));
   }
@@ -212,7 +202,7 @@ TEST_CASE("a file that cannot be read is refused with the variable's name, not w
   for (std::string const& path : {missing, too_long.path(), std::string("/"), std::string()}) {
     CAPTURE(path);
     variables.set("CIBMTR_PASSWORD_FILE", path);
-    std::string const message = refusal(credentials_from_env);
+    std::string const message = tests::refusal(credentials_from_env);
     CHECK(message.find("the file that CIBMTR_PASSWORD_FILE names ") == 0);
     CHECK_FALSE((path.size() > 1 && holds(message, path)));
     CHECK_FALSE(holds(message, "xxx"));
@@ -228,8 +218,8 @@ TEST_CASE("a file of 64 KiB is read whole, a longer one is refused") {
 
   temporary_file const longer(most + "x");
   variables.set("CIBMTR_PASSWORD_FILE", longer.path());
-  CHECK(holds(refusal(credentials_from_env), "64 KiB"));
-  CHECK(holds(refusal([&longer] { credentials_from_file(longer.path()); }), "64 KiB"));
+  CHECK(holds(tests::refusal(credentials_from_env), "64 KiB"));
+  CHECK(holds(tests::refusal([&longer] { credentials_from_file(longer.path()); }), "64 KiB"));
 }
 
 TEST_CASE("a file's NUL bytes are kept, so that they are refused and not cut off") {
@@ -310,7 +300,7 @@ TEST_CASE("a JSON file that cannot be read is refused without its path, which ma
   temporary_file const file("{}");
   for (std::string const& path : {file.path() + ".missing", std::string("/"), std::string()}) {
     CAPTURE(path);
-    std::string const message = refusal([&path] { credentials_from_file(path); });
+    std::string const message = tests::refusal([&path] { credentials_from_file(path); });
     CHECK(message.find("the credentials file ") == 0);
     CHECK_FALSE((path.size() > 1 && holds(message, path)));
   }

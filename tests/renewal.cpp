@@ -10,6 +10,7 @@
 #include <string>
 
 #include "support/fake_server.hpp"
+#include "support/refusal.hpp"
 
 using namespace cibmtr_auth;
 using std::chrono::hours;
@@ -81,11 +82,7 @@ struct scene {
 
 error failure_in(renewal_outcome const& outcome) {
   REQUIRE(outcome.failure);
-  try {
-    std::rethrow_exception(outcome.failure);
-  } catch (error const& failure) {
-    return failure;
-  }
+  return tests::error_of([&outcome] { std::rethrow_exception(outcome.failure); });
 }
 
 error unavailable(seconds retry_after = seconds(0)) {

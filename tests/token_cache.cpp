@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "support/fake_server.hpp"
+#include "support/refusal.hpp"
 
 using namespace cibmtr_auth;
 using std::chrono::minutes;
@@ -45,13 +46,7 @@ token_cache cache_around(fake_source& source) {
 }
 
 error failure_of(token_cache const& tokens) {
-  try {
-    tokens.get();
-  } catch (error const& failure) {
-    return failure;
-  }
-  FAIL("there was a token");
-  throw;
+  return tests::error_of([&tokens] { tokens.get(); });
 }
 
 /// Holds threads back until it is opened.

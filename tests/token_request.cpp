@@ -9,6 +9,8 @@
 
 #include <doctest/doctest.h>
 
+#include "support/refusal.hpp"
+
 namespace {
 
 using cibmtr_auth::basic_encoding;
@@ -36,13 +38,7 @@ credentials password_credentials() {
 
 /// The message with which the request is refused; empty when it is made.
 std::string refusal(environment const& where, credentials const& who) {
-  try {
-    make_token_request(where, who);
-    return "";
-  } catch (error const& e) {
-    CHECK((e.kind() == error_kind::configuration));
-    return e.what();
-  }
+  return tests::refusal([&] { make_token_request(where, who); });
 }
 
 environment with_token_url(char const* token_url) {

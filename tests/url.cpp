@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include "support/refusal.hpp"
+
 namespace {
 
 using cibmtr_auth::error;
@@ -16,13 +18,7 @@ using cibmtr_auth::url;
 
 /// The message with which `parse` refuses `text`; empty when it accepts it.
 std::string refusal(url (*parse)(std::string const&, std::string const&), std::string const& text) {
-  try {
-    parse(text, "token URL");
-    return "";
-  } catch (error const& e) {
-    CHECK((e.kind() == error_kind::configuration));
-    return e.what();
-  }
+  return tests::refusal([&] { parse(text, "token URL"); });
 }
 
 bool begins_with_field(std::string const& message) {
