@@ -44,7 +44,7 @@ void print(std::string const& line) {
 
 void print_finding(std::string const& subject, std::string const& finding, bool is_ok = true) {
   std::string const padding(subject.size() < 14 ? 14 - subject.size() : 1, ' ');
-  print((is_ok ? "ok  " : "!!  ") + subject + padding + finding + "\n");
+  print((is_ok ? "ok  " : "no  ") + subject + padding + finding + "\n");
 }
 
 int exit_status(auth::error_kind kind) {
@@ -97,8 +97,8 @@ bool grants_all(std::string const& granted, std::string const& asked) {
   return true;
 }
 
-long long seconds_left(auth::token const& token) {
-  return std::chrono::duration_cast<std::chrono::seconds>(token.expires_at() - auth::boot_clock::now()).count();
+long long seconds_until(auth::boot_clock::time_point then) {
+  return std::chrono::duration_cast<std::chrono::seconds>(then - auth::boot_clock::now()).count();
 }
 
 auth::secret as_asked(auth::token const& token, arguments const& given) {
@@ -107,8 +107,8 @@ auth::secret as_asked(auth::token const& token, arguments const& given) {
   }
   if (given.as_json) {
     return "{\"access_token\":\"" + token.value() +
-           "\",\"token_type\":\"Bearer\",\"expires_in\":" + std::to_string(seconds_left(token)) + ",\"scope\":\"" +
-           token.scope() + "\"}\n";
+           "\",\"token_type\":\"Bearer\",\"expires_in\":" + std::to_string(seconds_until(token.expires_at())) +
+           ",\"scope\":\"" + token.scope() + "\"}\n";
   }
   return token.value() + "\n";
 }
@@ -173,6 +173,32 @@ void print_cache(arguments const& given, std::shared_ptr<auth::token_file> const
   }
 }
 
+void print_status(auth::token_cache_status const& told) {
+  auto text = [](unsigned long long number) { return std::to_string(number); };
+  print_finding("calls",
+                text(told.gets) + ", " + text(told.hits) + " from memory, " + text(told.joins) + " waited for another");
+  std::string const why = told.requests > 0 ? std::string("; the last since: ") + told.last_reason : "";
+  print_finding("requests", text(told.requests) + " sent, " + text(told.failures) + " failed" + why);
+  if (told.expires_at != auth::boot_clock::time_point()) {
+    print_finding("times", "obtained " + std::to_string(-seconds_until(told.obtained_at)) + " s ago, renews in " +
+                               std::to_string(seconds_until(told.renews_at)) + " s, ends in " +
+                               std::to_string(seconds_until(told.expires_at)) + " s");
+  }
+  bool const is_ok = told.last_error.empty();
+  print_finding("last error", is_ok ? "none" : told.last_error, is_ok);
+}
+
+auth::token get(auth::token_cache const& tokens, arguments const& given) {
+  try {
+    return tokens.get(given.https.timeout);
+  } catch (auth::error const&) {
+    if (given.check) {
+      print_status(tokens.status());
+    }
+    throw;
+  }
+}
+
 void run(arguments given) {
   auth::environment const where = chosen_environment(given);
   auth::credentials const who = chosen_credentials(given);
@@ -188,13 +214,14 @@ void run(arguments given) {
     print_connection(given, token_url(where, who));
   }
 
-  auth::token const token = tokens.get(given.https.timeout);
+  auth::token const token = get(tokens, given);
   if (given.check) {
     auto const life = std::chrono::duration_cast<std::chrono::seconds>(token.expires_at() - token.obtained_at());
     std::string const how = tokens.status().requests > 0 ? "granted" : "kept by an earlier run";
     print_finding("token", how + ", lives " + std::to_string(life.count()) + " s, " +
-                               std::to_string(seconds_left(token)) + " s left");
+                               std::to_string(seconds_until(token.expires_at())) + " s left");
     print_finding("scope", token.scope());
+    print_status(tokens.status());
   } else {
     print(as_asked(token, given).reveal());
   }

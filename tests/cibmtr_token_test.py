@@ -278,7 +278,7 @@ class CibmtrToken(unittest.TestCase):
         threading.Thread(target=server.serve_forever).start()
         result = self.run_program("--check", url="http://127.0.0.1:%d/token" % server.server_address[1])
         self.assertEqual(result.returncode, 0)
-        self.assertRegex(result.stdout, r"(?m)^!!  clock +864\d\d s ahead of the server's: set this machine's clock")
+        self.assertRegex(result.stdout, r"(?m)^no  clock +864\d\d s ahead of the server's: set this machine's clock")
 
     def test_check_sends_no_credentials_to_a_server_that_is_not_trusted(self):
         with open(self.path("other.pem"), "w", encoding="utf-8") as file:
@@ -287,6 +287,25 @@ class CibmtrToken(unittest.TestCase):
         self.assertEqual(result.returncode, 5)
         self.assertIn("unknown CA (CN=cibmtr_auth sandbox)", result.stderr)
         self.assertEqual(self.requests(), 0)
+
+    def test_check_tells_what_the_cache_did_and_holds(self):
+        shared = ("--cache", self.path("cache"))
+        first = self.run_program("--check", cache=shared).stdout
+        self.assertRegex(first, r"(?m)^ok  calls +1, 0 from memory, 0 waited for another$")
+        self.assertRegex(first, r"(?m)^ok  requests +1 sent, 0 failed; the last since: no living token$")
+        self.assertRegex(first, r"(?m)^ok  times +obtained \d s ago, renews in 14\d\d s, ends in 1[78]\d\d s$")
+        self.assertRegex(first, r"(?m)^ok  last error +none$")
+        self.assertRegex(self.run_program("--check", cache=shared).stdout, r"(?m)^ok  requests +0 sent, 0 failed$")
+
+    def test_check_tells_of_a_failure_what_the_cache_did(self):
+        shared = ("--cache", self.path("cache"))
+        wrong = self.with_wrong(client_secret="not-this-one")
+        for requests in ("1 sent, 1 failed; the last since: no living token", "0 sent, 0 failed"):
+            failed = self.run_program("--check", account=wrong, cache=shared)
+            self.assertEqual(failed.returncode, 3)
+            self.assertRegex(failed.stdout, r"(?m)^ok  requests +" + requests + "$")
+            self.assertRegex(failed.stdout, r"(?m)^no  last error +.*invalid_client.* Next try not before \S+Z\.$")
+            self.assertNotIn("ok  times", failed.stdout)
 
     def test_each_environment_asks_its_own_server(self):
         for name, host in (("test", "oktapreview.nmdp.org"), ("production", "okta.nmdp.org")):
