@@ -1763,7 +1763,8 @@ struct token_record {
   boot_clock::time_point next_try_at;
 };
 
-/// A clock that all who share a record can read, and what it shows at a moment of this process's own.
+/// A clock that all who share a record can read, and what it shows at a moment of this process's own; when to read which first is
+/// said at `token_store`.
 struct shared_clock {
   std::string id;         ///< the same for all who read the same clock
   std::int64_t shows_ms;  ///< at `now`
@@ -1911,7 +1912,9 @@ namespace cibmtr_auth {
 /// alone.
 class token_store {
  public:
-  /// Held by whoever asks for a token; released when it is destroyed, or when its process dies.
+  /// Held by whoever asks for a token; released when it is destroyed, or when its process dies. A lock that ends by itself must
+  /// outlive the longest exchange (`https_options::timeout`), and once it has ended must not release another's. Whoever finds it
+  /// held for longer than a minute asks alone.
   class lock {
    public:
     lock() = default;
@@ -1927,8 +1930,12 @@ class token_store {
 
   /// Null while another holds it. Where locking is impossible, a lock that locks nothing.
   virtual std::unique_ptr<lock> try_lock() = 0;
-  /// Empty when there is none that can be trusted.
+  /// Empty when there is none that can be trusted. Times are `boot_clock`'s of the process that calls. `read_record` and
+  /// `write_record` turn them into those of a clock that all share: a reader takes `shared_clock::now` before that clock is
+  /// read and a writer after it, so that no token ever seems to live longer than it does.
   virtual token_record load() = 0;
+  /// Replaces the record as a whole. Must be kept until the token's end, and after a failure for longer than until
+  /// `next_try_at`: the next failure's pause doubles only if this one is found, so for twice the pause and a minute.
   virtual void save(token_record const& record) = 0;
 };
 

@@ -32,7 +32,8 @@ struct token_record {
   boot_clock::time_point next_try_at;
 };
 
-/// A clock that all who share a record can read, and what it shows at a moment of this process's own.
+/// A clock that all who share a record can read, and what it shows at a moment of this process's own; when to read which first is
+/// said at `token_store`.
 struct shared_clock {
   std::string id;         ///< the same for all who read the same clock
   std::int64_t shows_ms;  ///< at `now`
