@@ -54,6 +54,7 @@
 #include <cibmtr_auth/sigpipe_guard.hpp>      // keeps SIGPIPE from the host program
 #include <cibmtr_auth/https_options.hpp>      // how the bundled transport connects
 #include <cibmtr_auth/deadline.hpp>           // when an exchange must have ended
+#include <cibmtr_auth/native_socket.hpp>      // what a socket is called, on POSIX and on Windows
 #include <cibmtr_auth/tcp_connection.hpp>     // bytes to and from a host, until then
 #include <cibmtr_auth/proxy_tunnel.hpp>       // a way through an HTTP proxy
 #include <cibmtr_auth/certificate_authorities.hpp>  // where the CAs are that this machine trusts

@@ -3330,10 +3330,10 @@ class deadline {
 
 #endif  // CIBMTR_AUTH_DEADLINE_HPP
 
-// Bytes to and from a host, until a deadline.
+// What a socket is called, on POSIX and on Windows.
 
-#ifndef CIBMTR_AUTH_TCP_CONNECTION_HPP
-#define CIBMTR_AUTH_TCP_CONNECTION_HPP
+#ifndef CIBMTR_AUTH_NATIVE_SOCKET_HPP
+#define CIBMTR_AUTH_NATIVE_SOCKET_HPP
 
 #if CIBMTR_AUTH_HTTPS
 #ifdef _WIN32
@@ -3392,6 +3392,21 @@ inline void make_nonblocking(native_socket socket) {
   fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
 }
 #endif
+
+}  // namespace detail
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_NATIVE_SOCKET_HPP
+
+// Bytes to and from a host, until a deadline.
+
+#ifndef CIBMTR_AUTH_TCP_CONNECTION_HPP
+#define CIBMTR_AUTH_TCP_CONNECTION_HPP
+
+#if CIBMTR_AUTH_HTTPS
+namespace cibmtr_auth {
+namespace detail {
 
 /// Every wait ends at the deadline, whatever the peer does, with `timed_out`; only the name look-up is not bounded.
 class tcp_connection {

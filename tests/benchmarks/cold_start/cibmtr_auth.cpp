@@ -12,7 +12,8 @@
 int main(int argc, char** argv) {
   char const* const url = std::getenv("TOKEN_URL");
   cibmtr_auth::environment const here = {"sandbox", url, url, ""};
-  auto const source = cibmtr_auth::make_token_source(here, cibmtr_auth::credentials_from_env(), cibmtr_auth::https_transport());
+  auto const source =
+      cibmtr_auth::make_token_source(here, cibmtr_auth::credentials_from_env(), cibmtr_auth::https_transport());
   if (cibmtr_auth::token_cache(source).get().empty()) {
     return 1;
   }

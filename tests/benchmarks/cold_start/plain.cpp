@@ -19,8 +19,8 @@ bool get_token() {
   httplib::Client client(url.substr(0, path));
   client.set_ca_cert_path(std::getenv("CA_BUNDLE"));
   client.set_basic_auth(std::getenv("CIBMTR_CLIENT_ID"), std::getenv("CIBMTR_CLIENT_SECRET"));
-  auto const answer = client.Post(url.substr(path), httplib::Params{{"grant_type", "client_credentials"},
-                                                                   {"scope", std::getenv("CIBMTR_SCOPE")}});
+  auto const answer = client.Post(
+      url.substr(path), httplib::Params{{"grant_type", "client_credentials"}, {"scope", std::getenv("CIBMTR_SCOPE")}});
   picojson::value body;
   return answer && answer->status == 200 && picojson::parse(body, answer->body).empty() &&
          !body.get("access_token").get<std::string>().empty();
