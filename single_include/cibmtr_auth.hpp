@@ -483,7 +483,8 @@ inline url parse_url(std::string const& text, std::string const& field) {
   bool const bracketed = !host_and_port.empty() && host_and_port[0] == '[';
   std::size_t const host_end =
       bracketed ? host_and_port.find(']') : (std::min)(host_and_port.find(':'), host_and_port.size());
-  if (host_end == std::string::npos || host_end == (bracketed ? 1U : 0U)) {
+  if (host_end == std::string::npos || host_end == (bracketed ? 1U : 0U) ||
+      host_and_port.find_first_not_of('.') >= host_end) {
     throw bad_url(field, "names no host");
   }
   parts.host = detail::to_lower(bracketed ? host_and_port.substr(1, host_end - 1) : host_and_port.substr(0, host_end));
@@ -1471,7 +1472,8 @@ inline std::string loggable(std::string const& text, credentials const& sent) {
 
 /// The error that an answer without a token stands for. `body` is empty when the answer's was not a JSON object.
 /// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`.
-inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent) {
+inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent,
+                          std::string const& server) {
   std::string const sent_code = detail::only_a_code(detail::first_text(body, "error", "errorCode"));
   std::string const code = detail::loggable(sent_code, sent);
   std::string const description = detail::loggable(detail::first_text(body, "error_description", "errorSummary"), sent);
@@ -1479,7 +1481,7 @@ inline error read_refusal(http_response const& response, json_object const& body
   bool const may_say_when = kind == error_kind::rate_limited || kind == error_kind::unavailable;
   std::chrono::seconds const wait = may_say_when ? read_retry_after(response) : std::chrono::seconds::zero();
 
-  std::string message = "the token server answered HTTP " + std::to_string(response.status);
+  std::string message = server + " answered HTTP " + std::to_string(response.status);
   message += code.empty() ? "" : ", " + code;
   message += description.empty() ? "" : " (" + description + ")";
   message += std::string(". ") + detail::remedy(kind, response.status, code);
@@ -1516,9 +1518,9 @@ inline std::chrono::seconds life_of(json_member const* expires_in) {
   return life >= 1 && life <= year ? std::chrono::seconds(static_cast<long long>(life)) : std::chrono::minutes(5);
 }
 
-inline error malformed(char const* problem) {
+inline error malformed(std::string const& server, char const* problem) {
   return error(error_kind::malformed,
-               std::string("the token server answered HTTP 200, but the body ") + problem +
+               server + " answered HTTP 200, but the body " + problem +
                    ". That is not a token server's answer: check the token URL and what stands in between.",
                200);
 }
@@ -1527,36 +1529,37 @@ inline error malformed(char const* problem) {
 
 /// The granted token, or throws what the answer stands for. Strict about what makes a token (status 200, one JSON object,
 /// `access_token`, `token_type` bearer in any case); members it does not know are ignored. Without a well-formed
-/// `scope` the scope is the one asked for. The life counts from `sent_at`, just before the request left.
+/// `scope` the scope is the one asked for. The life counts from `sent_at`, just before the request left; `server`
+/// is who answered, for messages.
 /// Source: RFC 6749, sections 3.3 and 5.1.
 inline token read_token_response(http_response const& response, credentials const& asked,
-                                 boot_clock::time_point sent_at) {
+                                 boot_clock::time_point sent_at, std::string const& server = "the token server") {
   bool const is_too_long = response.body.reveal().size() > detail::longest_token_response;
   json_object body;
   bool const is_object = !is_too_long && body.read(response.body.reveal());
   if (response.status != 200) {
-    throw read_refusal(response, is_object ? body : json_object(), asked);
+    throw read_refusal(response, is_object ? body : json_object(), asked, server);
   }
   if (!is_object) {
-    throw detail::malformed(is_too_long ? "is longer than 64 KiB" : body.problem());
+    throw detail::malformed(server, is_too_long ? "is longer than 64 KiB" : body.problem());
   }
   for (char const* name : {"error", "errorCode"}) {
     json_member const* const code = body.find(name);
     if (code && code->is != json_member::type::null) {
-      throw read_refusal(response, body, asked);
+      throw read_refusal(response, body, asked, server);
     }
   }
 
   std::string const* const value = body.find_string("access_token");
   if (!value) {
-    throw detail::malformed("has no access_token");
+    throw detail::malformed(server, "has no access_token");
   }
   if (!detail::is_b64token(*value)) {
-    throw detail::malformed("has an access_token that no bearer token looks like");
+    throw detail::malformed(server, "has an access_token that no bearer token looks like");
   }
   std::string const* const type = body.find_string("token_type");
   if (!type || !detail::same_text(*type, "Bearer")) {
-    throw detail::malformed("names no token_type bearer");
+    throw detail::malformed(server, "names no token_type bearer");
   }
   std::string const* const scope = body.find_string("scope");
   bool const names_scope = scope && detail::is_scope(*scope) && !detail::repeats_a_secret(*scope, asked);
@@ -1584,9 +1587,10 @@ inline token_source make_token_source(environment const& where, credentials who,
                                       clock_function now = boot_clock::now) {
   detail::require(send != nullptr, "transport", "is empty: give a function");
   http_request request = make_token_request(where, who, encoding);
-  return [request, who, send, now] {
+  std::string const server = "the token server " + parse_secure_url(request.url, "token URL").authority();
+  return [request, who, send, now, server] {
     boot_clock::time_point const sent_at = now();
-    return read_token_response(send(request), who, sent_at);
+    return read_token_response(send(request), who, sent_at, server);
   };
 }
 
@@ -3790,7 +3794,8 @@ inline std::string distrust_text(int code, X509* certificate, std::string const&
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
       return about + "is from an unknown CA (" + name_text(X509_get_issuer_name(certificate)) +
              "); trusted CAs: " + authorities +
-             ". If your network inspects TLS, its administrator has that CA (ca_file)";
+             ". If your network inspects TLS, its administrator has that CA (ca_file); else the server may "
+             "leave out an intermediate certificate";
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return about + "is for another host (" + names_text(certificate) + "): check the URL";

@@ -47,6 +47,16 @@ TEST_CASE("a slow answer does not lengthen a life") {
   CHECK(ask().expires_at() == start + std::chrono::seconds(60));
 }
 
+TEST_CASE("an answer without a token names the server that gave it") {
+  for (http_response const& response :
+       {answer(200, "<html>"), answer(302, ""), answer(400, "{\"error\":\"invalid_grant\"}")}) {
+    token_source const ask = make_token_source(production_environment, some_credentials(),
+                                               [&response](http_request const&) { return response; });
+    std::string const host = parse_url(production_environment.password_token_url, "token URL").host;
+    CHECK_THROWS_WITH_AS(ask(), doctest::Contains(("the token server " + host + " answered").c_str()), error);
+  }
+}
+
 TEST_CASE("credentials that cannot be right are refused before anything is sent") {
   credentials wrong = some_credentials();
   wrong.client_secret = "";

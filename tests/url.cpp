@@ -95,6 +95,8 @@ TEST_CASE("a URL that cannot be right is refused with the field's name and never
       {"https:///hunter2", "host"},
       {"https://?hunter2", "host"},
       {"https://:443/hunter2", "host"},
+      {"https://./hunter2", "host"},
+      {"https://...:443/hunter2", "host"},
       {"https://hunter2@/", "host"},
       {"https://hunter2@:443/", "host"},
       {"https://[]/hunter2", "host"},

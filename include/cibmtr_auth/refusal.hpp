@@ -124,7 +124,8 @@ inline std::string loggable(std::string const& text, credentials const& sent) {
 
 /// The error that an answer without a token stands for. `body` is empty when the answer's was not a JSON object.
 /// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`.
-inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent) {
+inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent,
+                          std::string const& server) {
   std::string const sent_code = detail::only_a_code(detail::first_text(body, "error", "errorCode"));
   std::string const code = detail::loggable(sent_code, sent);
   std::string const description = detail::loggable(detail::first_text(body, "error_description", "errorSummary"), sent);
@@ -132,7 +133,7 @@ inline error read_refusal(http_response const& response, json_object const& body
   bool const may_say_when = kind == error_kind::rate_limited || kind == error_kind::unavailable;
   std::chrono::seconds const wait = may_say_when ? read_retry_after(response) : std::chrono::seconds::zero();
 
-  std::string message = "the token server answered HTTP " + std::to_string(response.status);
+  std::string message = server + " answered HTTP " + std::to_string(response.status);
   message += code.empty() ? "" : ", " + code;
   message += description.empty() ? "" : " (" + description + ")";
   message += std::string(". ") + detail::remedy(kind, response.status, code);

@@ -80,7 +80,8 @@ inline std::string distrust_text(int code, X509* certificate, std::string const&
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
       return about + "is from an unknown CA (" + name_text(X509_get_issuer_name(certificate)) +
              "); trusted CAs: " + authorities +
-             ". If your network inspects TLS, its administrator has that CA (ca_file)";
+             ". If your network inspects TLS, its administrator has that CA (ca_file); else the server may "
+             "leave out an intermediate certificate";
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return about + "is for another host (" + names_text(certificate) + "): check the URL";

@@ -37,9 +37,9 @@ inline std::chrono::seconds life_of(json_member const* expires_in) {
   return life >= 1 && life <= year ? std::chrono::seconds(static_cast<long long>(life)) : std::chrono::minutes(5);
 }
 
-inline error malformed(char const* problem) {
+inline error malformed(std::string const& server, char const* problem) {
   return error(error_kind::malformed,
-               std::string("the token server answered HTTP 200, but the body ") + problem +
+               server + " answered HTTP 200, but the body " + problem +
                    ". That is not a token server's answer: check the token URL and what stands in between.",
                200);
 }
@@ -48,36 +48,37 @@ inline error malformed(char const* problem) {
 
 /// The granted token, or throws what the answer stands for. Strict about what makes a token (status 200, one JSON object,
 /// `access_token`, `token_type` bearer in any case); members it does not know are ignored. Without a well-formed
-/// `scope` the scope is the one asked for. The life counts from `sent_at`, just before the request left.
+/// `scope` the scope is the one asked for. The life counts from `sent_at`, just before the request left; `server`
+/// is who answered, for messages.
 /// Source: RFC 6749, sections 3.3 and 5.1.
 inline token read_token_response(http_response const& response, credentials const& asked,
-                                 boot_clock::time_point sent_at) {
+                                 boot_clock::time_point sent_at, std::string const& server = "the token server") {
   bool const is_too_long = response.body.reveal().size() > detail::longest_token_response;
   json_object body;
   bool const is_object = !is_too_long && body.read(response.body.reveal());
   if (response.status != 200) {
-    throw read_refusal(response, is_object ? body : json_object(), asked);
+    throw read_refusal(response, is_object ? body : json_object(), asked, server);
   }
   if (!is_object) {
-    throw detail::malformed(is_too_long ? "is longer than 64 KiB" : body.problem());
+    throw detail::malformed(server, is_too_long ? "is longer than 64 KiB" : body.problem());
   }
   for (char const* name : {"error", "errorCode"}) {
     json_member const* const code = body.find(name);
     if (code && code->is != json_member::type::null) {
-      throw read_refusal(response, body, asked);
+      throw read_refusal(response, body, asked, server);
     }
   }
 
   std::string const* const value = body.find_string("access_token");
   if (!value) {
-    throw detail::malformed("has no access_token");
+    throw detail::malformed(server, "has no access_token");
   }
   if (!detail::is_b64token(*value)) {
-    throw detail::malformed("has an access_token that no bearer token looks like");
+    throw detail::malformed(server, "has an access_token that no bearer token looks like");
   }
   std::string const* const type = body.find_string("token_type");
   if (!type || !detail::same_text(*type, "Bearer")) {
-    throw detail::malformed("names no token_type bearer");
+    throw detail::malformed(server, "names no token_type bearer");
   }
   std::string const* const scope = body.find_string("scope");
   bool const names_scope = scope && detail::is_scope(*scope) && !detail::repeats_a_secret(*scope, asked);

@@ -5,6 +5,7 @@
 #define CIBMTR_AUTH_TOKEN_SOURCE_HPP
 
 #include <functional>
+#include <string>
 #include <utility>
 
 #include <cibmtr_auth/basic_auth.hpp>
@@ -15,6 +16,7 @@
 #include <cibmtr_auth/token_request.hpp>
 #include <cibmtr_auth/token_response.hpp>
 #include <cibmtr_auth/transport.hpp>
+#include <cibmtr_auth/url.hpp>
 
 namespace cibmtr_auth {
 
@@ -28,9 +30,10 @@ inline token_source make_token_source(environment const& where, credentials who,
                                       clock_function now = boot_clock::now) {
   detail::require(send != nullptr, "transport", "is empty: give a function");
   http_request request = make_token_request(where, who, encoding);
-  return [request, who, send, now] {
+  std::string const server = "the token server " + parse_secure_url(request.url, "token URL").authority();
+  return [request, who, send, now, server] {
     boot_clock::time_point const sent_at = now();
-    return read_token_response(send(request), who, sent_at);
+    return read_token_response(send(request), who, sent_at, server);
   };
 }
 

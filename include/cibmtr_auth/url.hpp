@@ -109,7 +109,8 @@ inline url parse_url(std::string const& text, std::string const& field) {
   bool const bracketed = !host_and_port.empty() && host_and_port[0] == '[';
   std::size_t const host_end =
       bracketed ? host_and_port.find(']') : (std::min)(host_and_port.find(':'), host_and_port.size());
-  if (host_end == std::string::npos || host_end == (bracketed ? 1U : 0U)) {
+  if (host_end == std::string::npos || host_end == (bracketed ? 1U : 0U) ||
+      host_and_port.find_first_not_of('.') >= host_end) {
     throw bad_url(field, "names no host");
   }
   parts.host = detail::to_lower(bracketed ? host_and_port.substr(1, host_end - 1) : host_and_port.substr(0, host_end));
