@@ -14,14 +14,55 @@ def read(path):
 
 
 README = read("README.md")
+PAGES = ("README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md")
+
+
+def anchors(text):
+    """What GitHub makes of the headings."""
+    headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?s)```.*?```", "", text))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 class Readme(unittest.TestCase):
     def test_shows_the_quickstart_as_it_stands(self):
         self.assertIn("```cpp\n" + read("examples/quickstart.cpp") + "```", README)
 
+    def test_every_link_leads_somewhere(self):
+        for page in PAGES:
+            text = re.sub(r"(?s)```.*?```", "", read(page))
+            links = re.findall(r"\]\(([^)]+)\)", text)
+            for link in links:
+                path, _, anchor = link.partition("#")
+                if "://" in link:
+                    continue
+                target = (ROOT / page).parent / path if path else ROOT / page
+                self.assertTrue(target.exists(), page + " links to " + link)
+                if anchor:
+                    self.assertIn(anchor, anchors(target.read_text(encoding="utf-8")), page + " links to " + link)
+
+    def test_prose_is_wrapped_at_100_columns(self):
+        for page in PAGES:
+            prose = re.sub(r"(?s)```.*?```", "", read(page))
+            self.assertEqual([line for line in prose.split("\n") if len(line) > 100 and line[0] not in "|!"], [], page)
+
+    def test_its_contents_list_every_section_that_one_looks_up(self):
+        sections = anchors(re.sub(r"(?m)^###.*$", "", README)) - {"cibmtr_auth", "more"}
+        self.assertEqual(set(re.findall(r"(?m)^\[[^]]+\]\(#([^)]+)\)", README.split("\n## ")[0])), sections)
+
+    def test_lists_every_example(self):
+        for path in ROOT.glob("examples/*.cpp"):
+            self.assertRegex(README, r"(?m)^\| (`\w+\.\w+`, )*`%s`" % re.escape(path.name))
+
+    def test_lists_every_option_of_the_builds(self):
+        cmake = set(re.findall(r"(?m)^option\((CIBMTR_AUTH_\w+) ", read("CMakeLists.txt")))
+        self.assert_table_lists(cmake, "CMake")
+        meson = set(re.findall(r"(?m)^option\('(\w+)'", read("meson_options.txt")))
+        section = re.search(r"(?s)\*\*Meson:\*\*.*?\n\n", README).group(0)
+        self.assertEqual({name for name in meson if "`%s`" % name not in section}, set())
+
     def test_its_commands_exist_and_can_be_run(self):
-        for command in ("examples/try.sh", "tests/run.sh", "single_include/amalgamate.py"):
+        for command in ("examples/try.sh", "tests/run.sh", "tests/fuzz.sh", "tests/benchmarks/run.sh", "tests/benchmarks/cold_start.sh",
+                        "single_include/amalgamate.py"):
             self.assertIn(command, README)
             self.assertTrue((ROOT / command).stat().st_mode & 0o100)
 
