@@ -234,42 +234,93 @@ void run(arguments given) {
   }
 }
 
+/// The whole of --help, so that it reads as one page; the tests compare its options with those that are parsed.
+std::string help() {
+  std::string const default_environment = auth::default_environment.name;
+  return R"(Usage: cibmtr-token [OPTION]...
+
+Prints a bearer token for CIBMTR's Direct FHIR API. Runs of one user share a
+token until shortly before it ends: call this before every API call.
+
+Whom to ask, and for what:
+  --environment NAME         test or production; else )" +
+         default_environment + R"(
+  --token-url URL            ask there instead of at the environment's token URL
+  --credentials FILE         a JSON file, instead of the variables below
+  --scope SCOPE              ask for this scope instead of the credentials'
+
+How to get there:
+  --ca FILE                  trust only the CAs in this PEM file
+  --client-certificate FILE  PEM, for a server that asks who calls (mutual TLS)
+  --client-key FILE          its key, PEM, without a passphrase
+  --proxy URL                http://[user:password@]host:port, or none
+  --timeout SECONDS          for the whole exchange, 0.001 to 3600; else 30
+
+Sharing the token with other runs:
+  --cache DIR                through this folder, which only you may enter
+  --no-cache                 not at all: ask for a token of its own, at once
+
+What to print, one of these or else the bare token:
+  --header                   "Authorization: Bearer ...", for curl
+  --json                     access_token, token_type, expires_in, scope
+  --check                    a diagnosis line by line, and no token
+  -h, --help                 this page
+  --version                  the version
+
+Credentials, by their names in JSON and as variables. A variable with _FILE
+behind its name holds the path of a file with the value instead.
+  client_id                  CIBMTR_CLIENT_ID
+  client_secret              CIBMTR_CLIENT_SECRET
+  scope                      CIBMTR_SCOPE
+  username, password         CIBMTR_USERNAME, CIBMTR_PASSWORD: for the older
+                             password grant; without them client_credentials
+
+Other variables:
+  HTTPS_PROXY, ALL_PROXY     the proxy, unless --proxy names it
+  NO_PROXY                   what is reached without one
+  SSL_CERT_FILE              the system's CAs as a PEM file,
+  SSL_CERT_DIR               as a directory
+  XDG_CACHE_HOME             see the next line
+
+Files:
+  ~/.cache/cibmtr_auth       the folder of --cache when it is not given
+                             ($XDG_CACHE_HOME/cibmtr_auth where that is set,
+                             %LOCALAPPDATA%\cibmtr_auth on Windows). It holds
+                             tokens, never a client secret or a password.
+
+Exit status:
+  0  there is a token        4  rate limited, or the server is in trouble
+  2  usage or configuration  5  network, TLS or timeout
+  3  credentials rejected    6  the answer was not a token
+After a refusal runs that share a folder send nothing until the pause is over;
+the message tells when that is.
+
+Examples:
+  cibmtr-token --check
+  cibmtr-token --credentials account.json --header | curl -H @- \
+    https://int-api.nmdp.org/cibmtr-fhir-backend/v1/r4/metadata
+)";
+}
+
 void describe(CLI::App& app, arguments& given) {
-  app.description(
-      "Prints a bearer token for CIBMTR's Direct FHIR API.\n"
-      "The credentials come from CIBMTR_CLIENT_ID, CIBMTR_CLIENT_SECRET, CIBMTR_SCOPE and, for the password grant,\n"
-      "CIBMTR_USERNAME and CIBMTR_PASSWORD (or each from the file named by the same variable with _FILE behind it).");
-  app.footer(
-      "Exit status: 0 a token was granted; 2 usage or configuration; 3 the credentials were rejected (they are not\n"
-      "tried again until the pause that is named has passed); 4 rate limited or unavailable; 5 network, TLS or\n"
-      "timeout; 6 the answer was not a token.\n\n"
-      "Example: cibmtr-token --header | curl -H @- https://int-api.nmdp.org/cibmtr-fhir-backend/v1/r4/metadata");
+  app.formatter_fn([](CLI::App const*, std::string const&, CLI::AppFormatMode) { return help(); });
   app.set_version_flag("--version", "cibmtr-token " CIBMTR_AUTH_VERSION);
-  app.add_option("--environment", given.environment, "test or production")
-      ->check(CLI::IsMember({"test", "production"}))
-      ->capture_default_str();
-  app.add_option("--token-url", given.token_url, "Ask there instead of the environment's token URL");
-  app.add_option("--scope", given.scope, "Ask for this scope");
-  app.add_option("--credentials", given.credentials_file,
-                 "A JSON file with client_id, client_secret, scope, username and password");
-  app.add_option("--ca", given.https.ca_file, "Trust only the CAs in this PEM file");
-  app.add_option("--client-certificate", given.https.client_certificate,
-                 "A PEM file to show to a server that asks who calls; needs --client-key");
-  app.add_option("--client-key", given.https.client_key, "Its key, a PEM file without a passphrase");
-  app.add_option("--proxy", given.https.proxy,
-                 "http://[user:password@]host:port, or none; else HTTPS_PROXY and NO_PROXY count");
-  app.add_option("--timeout", given.timeout, "Seconds for the whole exchange")
-      ->check(CLI::Range(0.001, 3600.0))
-      ->check(
-          [](std::string const& text) { return text.find_first_of("nN") == std::string::npos ? "" : "not a number"; })
-      ->capture_default_str();
-  auto* const cache = app.add_option("--cache", given.cache_directory,
-                                     "Share the token with other runs through this folder, which only you may enter")
-                          ->capture_default_str();
-  app.add_flag("--no-cache", given.without_cache, "Ask for a token of its own, at once")->excludes(cache);
-  auto* const header = app.add_flag("--header", given.as_header, "Print \"Authorization: Bearer ...\"");
-  auto* const json = app.add_flag("--json", given.as_json, "Print a JSON object with token, seconds left and scope");
-  auto* const check = app.add_flag("--check", given.check, "Print a diagnosis, and no token");
+  app.add_option("--environment", given.environment)->check(CLI::IsMember({"test", "production"}));
+  app.add_option("--token-url", given.token_url);
+  app.add_option("--credentials", given.credentials_file);
+  app.add_option("--scope", given.scope);
+  app.add_option("--ca", given.https.ca_file);
+  app.add_option("--client-certificate", given.https.client_certificate);
+  app.add_option("--client-key", given.https.client_key);
+  app.add_option("--proxy", given.https.proxy);
+  app.add_option("--timeout", given.timeout)->check(CLI::Range(0.001, 3600.0))->check([](std::string const& text) {
+    return text.find_first_of("nN") == std::string::npos ? "" : "not a number";
+  });
+  auto* const cache = app.add_option("--cache", given.cache_directory);
+  app.add_flag("--no-cache", given.without_cache)->excludes(cache);
+  auto* const header = app.add_flag("--header", given.as_header);
+  auto* const json = app.add_flag("--json", given.as_json);
+  auto* const check = app.add_flag("--check", given.check);
   json->excludes(header);
   check->excludes(header)->excludes(json);
 }
