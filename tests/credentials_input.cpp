@@ -222,6 +222,13 @@ TEST_CASE("a file of 64 KiB is read whole, a longer one is refused") {
   CHECK(holds(tests::refusal([&longer] { credentials_from_file(longer.path()); }), "64 KiB"));
 }
 
+TEST_CASE("a byte-order mark in a file is refused, not sent as part of a secret") {
+  environment_variables const variables;
+  temporary_file const file("\xEF\xBB\xBFword");
+  variables.set("CIBMTR_PASSWORD_FILE", file.path());
+  CHECK(holds(tests::refusal(credentials_from_env), "byte-order mark"));
+}
+
 TEST_CASE("a file's NUL bytes are kept, so that they are refused and not cut off") {
   environment_variables const variables;
   std::string const bytes("a\0b", 3);

@@ -9,7 +9,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "../examples/sandbox.hpp"
 #include "support/fake_server.hpp"
@@ -190,7 +193,7 @@ TEST_CASE("the CAs are read once, and again after a server was not trusted") {
   CHECK(https(request_to_renewed).status == 401);
 }
 
-TEST_CASE("the observer is told whom the exchange talks to") {
+TEST_CASE("the observer is told whom the exchange talks to, before anything is sent") {
   sandbox::server const server;
   ca_file const ca(server);
   https_options options = ca.trusting();
@@ -204,6 +207,10 @@ TEST_CASE("the observer is told whom the exchange talks to") {
   CHECK(seen.issuer == "CN=cibmtr_auth sandbox");
   CHECK(contains(seen.expires_at, "GMT"));
   CHECK(seen.authorities == options.ca_file);
+
+  options.observer = [](https_peer const&) { throw std::runtime_error("not to this one"); };
+  CHECK_THROWS_WITH(ask(server.token_url(), as_client(server.user()), options), "not to this one");
+  CHECK(server.token_requests() == 0);
 }
 
 TEST_CASE("a client certificate that cannot be used is refused before anything is sent") {
@@ -233,6 +240,23 @@ TEST_CASE("a named CA file is trusted instead of the system's CAs, and must be o
   error const refused = failure(server.token_url(), missing);
   CHECK(refused.kind() == error_kind::configuration);
   CHECK(contains(refused.what(), "/nonexistent/ca.pem"));
+}
+
+TEST_CASE("a named CA directory is trusted instead of the system's CAs") {
+  sandbox::server const server;
+  std::string const text = server.ca_pem();
+  std::unique_ptr<BIO, int (*)(BIO*)> const pem(BIO_new_mem_buf(text.c_str(), -1), BIO_free);
+  std::unique_ptr<X509, void (*)(X509*)> const ca(PEM_read_bio_X509(pem.get(), nullptr, nullptr, nullptr), X509_free);
+  char name[16];
+  std::snprintf(name, sizeof name, "%08lx.0", X509_subject_name_hash(ca.get()));
+  tests::folder const hashed;  // as openssl rehash makes it
+  tests::write_text(hashed / name, text);
+
+  https_options options = direct();
+  options.ca_directory = hashed.path();
+  CHECK(https_transport(options)({"GET", server.api_url(), {}, ""}).status == 401);
+  sandbox::server const other;
+  CHECK(failure(other.token_url(), options).kind() == error_kind::tls);
 }
 
 TEST_CASE("with a CA file named, the system's CAs are not trusted") {
@@ -385,6 +409,35 @@ TEST_CASE("a host that cannot be reached is a network error that names it") {
   CHECK(failed.kind() == error_kind::network);
   CHECK(contains(failed.what(), "localhost:" + std::to_string(closed_port)));
   CHECK(failure("https://no-such-host.invalid/", direct()).kind() == error_kind::network);
+}
+
+TEST_CASE("the connect timeout bounds connecting, to each of the host's addresses") {
+  std::vector<std::unique_ptr<connection>> sockets;
+  auto open = [&sockets](int flags) {
+    sockets.emplace_back(new connection(::socket(AF_INET, SOCK_STREAM | flags, 0)));
+    return sockets.back()->socket();
+  };
+  sockaddr_in here = {};
+  here.sin_family = AF_INET;
+  here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof here;
+  auto* const address = reinterpret_cast<sockaddr*>(&here);
+  int const full = open(0);
+  REQUIRE(bind(full, address, size) == 0);
+  REQUIRE(listen(full, 0) == 0);
+  REQUIRE(getsockname(full, address, &size) == 0);
+  for (int waiting = 0; waiting < 4; ++waiting) {
+    connect(open(SOCK_NONBLOCK), address, size);  // until nobody else is let in
+  }
+
+  https_options options = direct();
+  options.connect_timeout = std::chrono::milliseconds(200);
+  auto const start = std::chrono::steady_clock::now();
+  error const failed = failure("http://127.0.0.1:" + std::to_string(ntohs(here.sin_port)), options);
+  auto const took = std::chrono::steady_clock::now() - start;
+  CHECK(failed.kind() == error_kind::timed_out);
+  CHECK(took >= std::chrono::milliseconds(190));
+  CHECK(took < std::chrono::seconds(5));
 }
 
 TEST_CASE("a peer that closes at any moment raises no signal in the host") {
