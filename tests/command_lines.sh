@@ -25,6 +25,31 @@ if ! command -v g++ >/dev/null; then
   exit 77
 fi
 
+# What README shows of C++ compiles: `my_client` there is the reader's.
+snippet() {
+  sed -n "/^\`\`\`cpp\$/,/^\`\`\`\$/p" README.md | awk -v part="$1" '/^```cpp/ { text = ""; next }
+    /^```/ { if (index(text, part)) printf "%s", text; next } { text = text $0 "\n" }'
+}
+{
+  cat <<'CPP'
+#include <cibmtr_auth.hpp>
+struct my_client {
+  my_client(std::string const&, std::string const&);
+  void add_header(std::string const&, std::string const&);
+  bool send(std::string const&);
+  std::string problem(), body();
+  int status();
+  std::vector<std::pair<std::string, std::string>> headers();
+};
+CPP
+  snippet my_transport
+  echo 'void share() {'
+  snippet 'token_file>('
+  echo '}'
+} >snippets.cpp
+run 'grep -q my_transport snippets.cpp && grep -q "token_file>(" snippets.cpp'
+run 'g++ -std=c++11 -fsyntax-only -DCPPHTTPLIB_OPENSSL_SUPPORT -Isingle_include snippets.cpp'
+
 # The core links with nothing.
 run 'g++ -std=c++11 -DCIBMTR_AUTH_HTTPS=0 -Isingle_include tests/switches/https_off.cpp tests/main.cpp && ./a.out'
 

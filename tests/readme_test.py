@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What the README says against what is there."""
 
+import math
 import pathlib
 import re
 import unittest
@@ -88,6 +89,14 @@ class Readme(unittest.TestCase):
         own = set(re.findall(r"^  [\w:<>]+ (\w+)(?: =.*)?;", own.group(1), re.MULTILINE)) - {"https"}
         self.assertIn("store", own)
         self.assert_table_lists({"https." + option for option in options} | own, "options")
+
+    def test_tells_the_defaults_of_the_options(self):
+        source = read("include/cibmtr_auth/https_options.hpp")
+        for option, unit, divisor in (("timeout", "s", 1000), ("connect_timeout", "s", 1000),
+                                      ("max_response_size", "MiB", 1024 * 1024)):
+            value = re.search(r" %s(?:\{| = )([\d* ]+)[;}]" % option, source).group(1)
+            number = math.prod(int(factor) for factor in value.split("*")) // divisor
+            self.assertIn("| `https.%s` | %d %s |" % (option, number, unit), README)
 
     def test_lists_every_option_of_cibmtr_token(self):
         options = {match.split(",")[0] for match in re.findall(r'add_(?:option|flag)\("(--[a-z-]+)',
