@@ -14,9 +14,9 @@ running=$!
 until [ -e "$work/ready" ]; do kill -0 $running; sleep 0.05; done
 . "$work/ready"
 
-g++ -std=c++11 -DCPPHTTPLIB_OPENSSL_SUPPORT -Isingle_include examples/quickstart.cpp \
-  -DCIBMTR_AUTH_TOKEN_URL="\"$TOKEN_URL\"" -DCIBMTR_AUTH_API_URL="\"$API_URL\"" \
-  $(pkg-config --cflags --libs cpp-httplib openssl) -o "$work/quickstart"
+line=$(sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' README.md | grep -E '^g\+\+ .* -DCIBMTR_AUTH_TOKEN_URL=')
+ln -s "$PWD/single_include" "$PWD/examples" "$work"
+(cd "$work" && eval "${line//localhost:8443/localhost:$PORT}")
 
 for field in client_id client_secret scope username password; do
   python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$work/account.json" $field \
