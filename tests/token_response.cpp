@@ -190,7 +190,6 @@ TEST_CASE("a refusal carries the time the server asked for") {
                      {"x-rate-limit-remaining", "0"},
                      {"x-rate-limit-reset", "784111787"}};
   CHECK(refusal(limited).retry_after() == std::chrono::seconds(11));
-  CHECK(std::string(refusal(limited).what()).find("11 s") != std::string::npos);
 
   http_response busy = answer(503, "");
   busy.headers = {{"Retry-After", "120"}};

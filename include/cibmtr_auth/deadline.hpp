@@ -14,7 +14,8 @@ class deadline {
  public:
   explicit deadline(std::chrono::milliseconds timeout)
       : end_(std::chrono::steady_clock::now() +
-             (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24))) {}
+             (std::max)(std::chrono::milliseconds::zero(),
+                        (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24)))) {}
 
   /// Rounded up; zero when the time is up.
   std::chrono::milliseconds left() const {

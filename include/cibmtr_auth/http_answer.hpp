@@ -37,7 +37,7 @@ inline error not_http(std::string const& name, std::string const& problem) {
 }
 
 /// What cpp-httplib may read. It bounds neither headers nor chunk headers, and 0.11 matches a status line with
-/// a regular expression that takes stack for each character, so both are bounded here.
+/// a regular expression that takes 500 bytes of stack for each character, so both are bounded here.
 class answer_stream : public httplib::Stream {
  public:
   answer_stream(std::string const& name, byte_source more, std::string const& body)
@@ -85,7 +85,7 @@ class answer_stream : public httplib::Stream {
   void watch_status_line(char const* bytes, std::size_t length) {
     for (std::size_t i = 0; i < length; ++i) {
       line_.push_back(bytes[i]);
-      if (line_.size() > 1024 && line_.compare(0, 5, "HTTP/") == 0) {
+      if (line_.size() > 128 && line_.compare(0, 5, "HTTP/") == 0) {
         throw not_http(name_, "an endless status line");
       }
       if (bytes[i] == '\n') {
@@ -113,7 +113,7 @@ class answer_reader : public httplib::ClientImpl {
 };
 
 /// Reads the answer to a request of that method. Throws `network` when it breaks off, `malformed` when it is no HTTP or the body is
-/// longer than `max_size`; but a status other than 200 tells enough without its body.
+/// longer than `max_size`; but a status other than 2xx tells enough without its body.
 inline http_response read_answer(std::string const& name, byte_source more, std::string const& method,
                                  std::size_t max_size) {
   std::string body;
@@ -139,15 +139,18 @@ inline http_response read_answer(std::string const& name, byte_source more, std:
   answer.status = response.status;
   answer.headers.assign(response.headers.begin(), response.headers.end());
   answer.body = is_too_long ? std::string() : std::move(body);
-  if (is_too_long && answer.status == 200) {
+  if (is_too_long && answer.status >= 200 && answer.status <= 299) {
     throw error(
         error_kind::malformed,
         name + " sent more than the " + std::to_string(max_size) + " bytes that are allowed (max_response_size)",
         answer.status);
   }
   std::vector<std::string> const lengths = answer.header_values("Content-Length");
-  if (!std::all_of(lengths.begin(), lengths.end(), [&](std::string const& length) { return length == lengths[0]; })) {
-    throw not_http(name, "two lengths");  // 0.11 takes the first
+  auto is_length = [&](std::string const& length) {
+    return length == lengths[0] && !length.empty() && length.find_first_not_of("0123456789") == std::string::npos;
+  };
+  if (!std::all_of(lengths.begin(), lengths.end(), is_length)) {
+    throw not_http(name, "two lengths, or one that is no number");  // 0.11 takes the first
   }
   if (!is_whole && !is_too_long) {
     throw stream.has_ended()

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 
@@ -17,7 +16,6 @@
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/http_answer.hpp>
 #include <cibmtr_auth/https_options.hpp>
-#include <cibmtr_auth/per_process.hpp>
 #include <cibmtr_auth/proxy.hpp>
 #include <cibmtr_auth/proxy_tunnel.hpp>
 #include <cibmtr_auth/secret.hpp>
@@ -81,33 +79,6 @@ inline secret request_bytes(http_request const& sent, url const& to) {
   return secret(std::move(head));
 }
 
-/// The context that the exchanges of one transport share. A server that is not trusted may be so because the CAs
-/// have changed since, so the next exchange reads them again.
-class shared_tls_context {
- public:
-  std::shared_ptr<tls_context const> get(https_options const& options) const {
-    entry& mine = entry_.get();
-    std::lock_guard<std::mutex> const lock(mine.mutex);
-    if (!mine.context) {
-      mine.context = std::make_shared<tls_context const>(options);
-    }
-    return mine.context;
-  }
-
-  void forget() const {
-    entry& mine = entry_.get();
-    std::lock_guard<std::mutex> const lock(mine.mutex);
-    mine.context = nullptr;
-  }
-
- private:
-  struct entry {
-    std::mutex mutex;
-    std::shared_ptr<tls_context const> context;
-  };
-  per_process<entry> entry_;
-};
-
 /// Leaves no errors of ours for the host's next use of OpenSSL in this thread.
 struct openssl_error_guard {
   openssl_error_guard() = default;
@@ -119,10 +90,24 @@ struct openssl_error_guard {
 template <typename Connection>
 http_response converse(Connection& peer, std::string const& name, http_request const& sent, secret const& bytes,
                        https_options const& options) {
-  peer.send(bytes.reveal().data(), bytes.reveal().size());
-  return read_answer(
-      name, [&peer](char* to, std::size_t size) { return peer.receive(to, size); }, sent.method,
-      options.max_response_size);
+  auto answer = [&] {
+    return read_answer(
+        name, [&peer](char* to, std::size_t size) { return peer.receive(to, size); }, sent.method,
+        options.max_response_size);
+  };
+  try {
+    peer.send(bytes.reveal().data(), bytes.reveal().size());
+  } catch (error const& failure) {
+    if (failure.kind() != error_kind::network) {
+      throw;
+    }
+    try {
+      return answer();  // given before it had read all, like a 401 or a 413
+    } catch (error const&) {
+      throw failure;
+    }
+  }
+  return answer();
 }
 
 inline http_response exchange(http_request const& sent, https_options const& options,
@@ -154,6 +139,11 @@ inline http_response exchange(http_request const& sent, https_options const& opt
     }
   };
   if (!is_secure) {
+    if (!is_loopback(facts.address)) {
+      throw error(error_kind::configuration, to.authority() + " is not this machine but " + facts.address +
+                                                 ", and http:// would send secrets there readable by anyone: use "
+                                                 "https://, or mend the name service");
+    }
     tell();
     return converse(below, below.name(), sent, bytes, options);
   }

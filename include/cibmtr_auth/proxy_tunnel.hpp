@@ -19,6 +19,23 @@
 namespace cibmtr_auth {
 namespace detail {
 
+/// The status in the head of the next answer, 0 for none. Read byte by byte: what follows is the server's.
+inline int read_status(tcp_connection& from) {
+  std::string head;
+  auto ends_in = [&head](std::string const& text) {
+    return head.size() >= text.size() && head.compare(head.size() - text.size(), text.size(), text) == 0;
+  };
+  char byte = 0;
+  while (!ends_in("\n\r\n") && !ends_in("\n\n")) {
+    if (head.size() == 16 * 1024 || from.receive(&byte, 1) == 0) {
+      return 0;
+    }
+    head += byte;
+  }
+  bool const is_http = head.size() > 12 && head.compare(0, 7, "HTTP/1.") == 0 && head[8] == ' ';
+  return is_http ? std::atoi(head.substr(9, 3).c_str()) : 0;
+}
+
 /// The status that the proxy answers with; its credentials go to it alone.
 inline int ask_for_tunnel(tcp_connection& to_proxy, url const& proxy, std::string const& destination) {
   std::string request = "CONNECT " + destination + " HTTP/1.1\r\nHost: " + destination + "\r\n";
@@ -32,17 +49,11 @@ inline int ask_for_tunnel(tcp_connection& to_proxy, url const& proxy, std::strin
   secret const sent(std::move(request));
   to_proxy.send(sent.reveal().data(), sent.reveal().size());
 
-  std::string head;  // byte by byte: what follows it is the server's
-  char byte = 0;
-  while (head.size() < 16 * 1024 && (head.size() < 4 || head.compare(head.size() - 4, 4, "\r\n\r\n") != 0)) {
-    if (to_proxy.receive(&byte, 1) == 0) {
-      break;
-    }
-    head += byte;
-  }
-  bool const is_whole = head.size() > 4 && head.compare(head.size() - 4, 4, "\r\n\r\n") == 0;
-  bool const is_http = is_whole && head.size() > 12 && head.compare(0, 7, "HTTP/1.") == 0 && head[8] == ' ';
-  return is_http ? std::atoi(head.substr(9, 3).c_str()) : 0;
+  int status = 0;
+  do {
+    status = read_status(to_proxy);
+  } while (status >= 100 && status <= 199);
+  return status;
 }
 
 /// Throws `network` when the proxy refuses.
@@ -59,7 +70,9 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
   }
   if (status == 401 || status == 407) {
     throw error(error_kind::network,
-                refusal + " with HTTP " + std::to_string(status) + ": put its user and password into the proxy URL",
+                refusal + " with HTTP " + std::to_string(status) +
+                    (proxy.user_info.empty() ? ": put its user and password into the proxy URL"
+                                             : ": the user or password in the proxy URL is wrong"),
                 status);
   }
   throw error(

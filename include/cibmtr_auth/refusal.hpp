@@ -5,9 +5,11 @@
 #define CIBMTR_AUTH_REFUSAL_HPP
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <vector>
 
+#include <cibmtr_auth/ascii.hpp>
 #include <cibmtr_auth/base64.hpp>
 #include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/error.hpp>
@@ -72,8 +74,21 @@ inline char const* remedy(error_kind kind, int status, std::string const& code) 
              : "That is not a token server's answer: check the token URL and what stands in between.";
 }
 
-/// Whether server text repeats something that was sent in confidence: as it is, form- or percent-encoded in whatever way, or in
-/// either Basic value. Text that quotes a request's parts is not looked at more closely.
+/// Whether eight characters in a row of `hidden`, or all when it is shorter, stand in `text`, in upper or lower case.
+inline bool repeats(std::string const& text, std::string const& hidden) {
+  secret const lower_text = to_lower(text);
+  secret const lower_hidden = to_lower(hidden);
+  std::size_t const length = (std::min)(hidden.size(), std::size_t{8});
+  for (std::size_t i = 0; length > 0 && i + length <= hidden.size(); ++i) {
+    if (lower_text.reveal().find(lower_hidden.reveal().data() + i, 0, length) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Whether server text repeats a part of what was sent in confidence: as it is, form- or percent-encoded in whatever way, or
+/// in base64. Text that quotes a request's parts is not looked at more closely.
 inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
   for (char const* part : {"Basic ", "password=", "client_secret="}) {
     if (text.find(part) != std::string::npos) {
@@ -90,12 +105,13 @@ inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
                                      sent.password,
                                      form_encode_text(sent.client_secret.reveal()),
                                      form_encode_text(sent.password.reveal()),
+                                     base64_encode(sent.client_secret.reveal()),
+                                     base64_encode(sent.password.reveal()),
                                      base64_encode(client.reveal()),
                                      base64_encode(encoded_client.reveal())};
   return std::any_of(forms.begin(), forms.end(), [&](secret const& form) {
-    return !form.empty() && std::any_of(readings.begin(), readings.end(), [&form](secret const& reading) {
-      return reading.reveal().find(form.reveal()) != std::string::npos;
-    });
+    return std::any_of(readings.begin(), readings.end(),
+                       [&form](secret const& reading) { return repeats(reading.reveal(), form.reveal()); });
   });
 }
 
@@ -137,7 +153,6 @@ inline error read_refusal(http_response const& response, json_object const& body
   message += code.empty() ? "" : ", " + code;
   message += description.empty() ? "" : " (" + description + ")";
   message += std::string(". ") + detail::remedy(kind, response.status, code);
-  message += wait.count() > 0 ? " Not before " + std::to_string(wait.count()) + " s from now." : "";
   return error(kind, message, response.status, code, wait);
 }
 

@@ -38,11 +38,11 @@ std::string printed(Print print) {
 }
 
 inline std::string name_text(X509_NAME const* name) {
-  return printed([name](BIO* out) { return X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253) >= 0; });
+  return !name ? "" : printed([name](BIO* out) { return X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253) >= 0; });
 }
 
 inline std::string time_text(ASN1_TIME const* time) {
-  return printed([time](BIO* out) { return ASN1_TIME_print(out, time) == 1; });
+  return !time ? "" : printed([time](BIO* out) { return ASN1_TIME_print(out, time) == 1; });
 }
 
 inline std::string time_text(std::time_t time) {

@@ -98,6 +98,10 @@ class tcp_connection {
     }
   }
 
+  bool is_out_of_time() const { return end_.left() == std::chrono::milliseconds::zero(); }
+  error out_of_time() const {
+    return error(error_kind::timed_out, name_ + " did not answer in time: try again, or allow more (timeout)");
+  }
   error broken_off() const {
     return error(error_kind::network, name_ + " broke off the exchange: check the network and the proxy");
   }
@@ -156,10 +160,6 @@ class tcp_connection {
       throw broken_off();
     }
     wait_for(events);
-  }
-
-  error out_of_time() const {
-    return error(error_kind::timed_out, name_ + " did not answer in time: try again, or allow more (timeout)");
   }
 
   std::string name_;

@@ -29,11 +29,17 @@ class tls_connection {
   /// Shakes hands. Throws `tls` when the server is not to be trusted, else as `tcp_connection` does.
   tls_connection(tcp_connection& below, tls_context const& context, std::string const& host)
       : below_(below), context_(context), ssl_(SSL_new(context.get()), SSL_free) {
-    if (!ssl_ || SSL_set_fd(ssl_.get(), static_cast<int>(below.socket())) != 1) {
+    host_ = host.back() == '.' ? host.substr(0, host.size() - 1) : host;
+    if (!ssl_ || SSL_set_fd(ssl_.get(), static_cast<int>(below.socket())) != 1 ||
+        SSL_set_app_data(ssl_.get(), this) != 1 || !expect_host()) {
       throw error(error_kind::tls, "OpenSSL cannot make a connection: out of memory");
     }
-    expect(host.back() == '.' ? host.substr(0, host.size() - 1) : host);
+    BIO_set_callback_ex(SSL_get_rbio(ssl_.get()), stop_in_time);
+    BIO_set_callback_arg(SSL_get_rbio(ssl_.get()), reinterpret_cast<char*>(&below_));
     until_done([this] { return SSL_connect(ssl_.get()); });
+    if (!is_for_host()) {
+      throw error(error_kind::tls, "the certificate of " + host_ + " could not be verified: out of memory");
+    }
     is_trusted_ = true;
   }
   tls_connection(tls_connection const&) = delete;
@@ -60,7 +66,7 @@ class tls_connection {
   void describe(https_peer& peer) const {
     peer.tls_version = SSL_get_version(ssl_.get());
     peer.authorities = context_.authorities();
-    std::unique_ptr<X509, void (*)(X509*)> const certificate(SSL_get_peer_certificate(ssl_.get()), X509_free);
+    owned_certificate const certificate = peer_certificate();
     if (certificate) {
       peer.subject = name_text(X509_get_subject_name(certificate.get()));
       peer.issuer = name_text(X509_get_issuer_name(certificate.get()));
@@ -69,19 +75,36 @@ class tls_connection {
   }
 
  private:
+  using owned_certificate = std::unique_ptr<X509, void (*)(X509*)>;
+  owned_certificate peer_certificate() const {
+    return owned_certificate(SSL_get_peer_certificate(ssl_.get()), X509_free);
+  }
+
   static int chunk(std::size_t size) { return static_cast<int>((std::min<std::size_t>)(size, INT_MAX)); }
 
   /// The host by its subjectAltName only, never by the subject's common name (RFC 9110, section 4.3.4).
-  void expect(std::string const& host) {
-    host_ = host;
-    X509_VERIFY_PARAM* const param = SSL_get0_param(ssl_.get());
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) != 1) {
-      X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size());
-      SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
-    }
-    SSL_set_app_data(ssl_.get(), this);
+  static constexpr unsigned host_flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+  bool expect_host() {
     SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, note_distrust);
+    X509_VERIFY_PARAM* const param = SSL_get0_param(ssl_.get());
+    X509_VERIFY_PARAM_set_hostflags(param, host_flags);
+    return X509_VERIFY_PARAM_set1_ip_asc(param, host_.c_str()) == 1 ||
+           (X509_VERIFY_PARAM_set1_host(param, host_.c_str(), host_.size()) == 1 &&
+            SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                     const_cast<char*>(host_.c_str())) == 1);
+  }
+
+  /// Asked once more after the handshake: without memory to copy the expected host OpenSSL 3.0 expects none.
+  bool is_for_host() const {
+    owned_certificate const certificate = peer_certificate();
+    return certificate && (X509_check_ip_asc(certificate.get(), host_.c_str(), 0) == 1 ||
+                           X509_check_host(certificate.get(), host_.c_str(), host_.size(), host_flags, nullptr) == 1);
+  }
+
+  /// Reads nothing more once the time is up: OpenSSL itself reads on while a peer sends what it may skip.
+  static long stop_in_time(BIO* wire, int operation, char const*, std::size_t, int, long, int result, std::size_t*) {
+    auto const* const below = reinterpret_cast<tcp_connection const*>(BIO_get_callback_arg(wire));
+    return operation == BIO_CB_READ && below->is_out_of_time() ? 0 : result;
   }
 
   /// Called by OpenSSL for each certificate; changes nothing of its verdict.
@@ -105,6 +128,10 @@ class tls_connection {
       ERR_clear_error();
       int const result = step();
       int const state = result > 0 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+      if (result <= 0 && below_.is_out_of_time()) {
+        has_failed_ = true;
+        throw below_.out_of_time();
+      }
       if (state == SSL_ERROR_WANT_READ) {
         below_.wait_for(POLLIN);
       } else if (state == SSL_ERROR_WANT_WRITE) {
@@ -150,7 +177,8 @@ class tls_connection {
     if (state != SSL_ERROR_SSL || is_cut_off || reason == 0) {
       return below_.broken_off();
     }
-    return error(error_kind::tls, "TLS with " + below_.name() + " failed: " + ERR_reason_error_string(code));
+    return error(is_trusted_ ? error_kind::network : error_kind::tls,
+                 "TLS with " + below_.name() + " failed: " + ERR_reason_error_string(code));
   }
 
   tcp_connection& below_;

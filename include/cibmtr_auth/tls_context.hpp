@@ -5,6 +5,7 @@
 #define CIBMTR_AUTH_TLS_CONTEXT_HPP
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/https_options.hpp>
+#include <cibmtr_auth/per_process.hpp>
 
 #if CIBMTR_AUTH_HTTPS
 #include <openssl/ssl.h>
@@ -81,6 +83,33 @@ class tls_context {
 
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> const context_;
   std::string authorities_;
+};
+
+/// The context that the exchanges of one transport share. A server that is not trusted may be so because the CAs
+/// have changed since, so the next exchange reads them again.
+class shared_tls_context {
+ public:
+  std::shared_ptr<tls_context const> get(https_options const& options) const {
+    entry& mine = entry_.get();
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    if (!mine.context) {
+      mine.context = std::make_shared<tls_context const>(options);
+    }
+    return mine.context;
+  }
+
+  void forget() const {
+    entry& mine = entry_.get();
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    mine.context = nullptr;
+  }
+
+ private:
+  struct entry {
+    std::mutex mutex;
+    std::shared_ptr<tls_context const> context;
+  };
+  per_process<entry> entry_;
 };
 
 }  // namespace detail

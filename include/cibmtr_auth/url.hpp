@@ -109,14 +109,14 @@ inline url parse_url(std::string const& text, std::string const& field) {
   bool const bracketed = !host_and_port.empty() && host_and_port[0] == '[';
   std::size_t const host_end =
       bracketed ? host_and_port.find(']') : (std::min)(host_and_port.find(':'), host_and_port.size());
-  if (host_end == std::string::npos || host_end == (bracketed ? 1U : 0U) ||
-      host_and_port.find_first_not_of('.') >= host_end) {
+  if (host_end == std::string::npos || host_end == (bracketed ? 1U : 0U)) {
     throw bad_url(field, "names no host");
   }
   parts.host = detail::to_lower(bracketed ? host_and_port.substr(1, host_end - 1) : host_and_port.substr(0, host_end));
   char const* const allowed = bracketed ? "0123456789abcdef:." : "0123456789abcdefghijklmnopqrstuvwxyz-._";
-  if (parts.host.find_first_not_of(allowed) != std::string::npos) {
-    throw bad_url(field, "has a character in its host name that host names do not have");
+  if (parts.host.find_first_not_of(allowed) != std::string::npos || parts.host[0] == '.' ||
+      parts.host.find("..") != std::string::npos) {
+    throw bad_url(field, "has a host name with a character that host names do not have, or with an empty part");
   }
 
   std::string const rest = host_and_port.substr(host_end + (bracketed ? 1 : 0));
