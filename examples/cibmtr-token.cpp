@@ -144,8 +144,15 @@ void print_connection(arguments const& given, std::string const& token_url) {
   std::string const proxy = https.proxy.empty() ? auth::proxy_from_env(to) : https.proxy;
   bool const is_direct = proxy.empty() || proxy == "none";
   print_finding("proxy", is_direct ? "none" : auth::parse_proxy_url(proxy).authority());
-  auth::http_response const answer =
-      auth::https_transport(https)({"HEAD", to.scheme + "://" + to.authority() + "/", {}, ""});
+  auth::http_response answer;
+  try {
+    answer = auth::https_transport(https)({"HEAD", to.scheme + "://" + to.authority() + "/", {}, ""});
+  } catch (auth::error const& failure) {
+    if (peer.address.empty()) {
+      print_finding("connection", failure.what(), false);
+      throw;
+    }  // else it was made, and a server need not answer this
+  }
   print_finding("connection", to.authority() + (is_direct ? " at " : " through the proxy at ") + peer.address +
                                   (peer.tls_version.empty() ? ", without TLS" : ", " + peer.tls_version));
   if (!peer.tls_version.empty()) {
@@ -157,43 +164,56 @@ void print_connection(arguments const& given, std::string const& token_url) {
 
 std::shared_ptr<auth::token_file> shared_tokens(arguments const& given, auth::environment const& where,
                                                 auth::credentials const& who) {
-  if (given.without_cache || given.cache_directory.empty()) {
+  if (given.without_cache) {
     return nullptr;
   }
   return std::make_shared<auth::token_file>(given.cache_directory, auth::fingerprint(where, who));
 }
 
+/// Why this run shares neither its token nor its pause; empty when it does.
+std::string sharing_problem(arguments const& given, auth::token_file const& store) {
+  if (store.is_shared()) {
+    return "";
+  }
+  return given.cache_directory.empty()
+             ? "HOME is not set, give --cache"
+             : given.cache_directory + " is not a folder that only you can enter and write to";
+}
+
 void print_cache(arguments const& given, std::shared_ptr<auth::token_file> const& store) {
   if (!store) {
     print_finding("cache", "none");
-  } else if (store->is_shared()) {
-    print_finding("cache", given.cache_directory);
-  } else {
-    print_finding("cache", "none: " + given.cache_directory + " is not a folder that only you can enter");
+    return;
   }
+  std::string const problem = sharing_problem(given, *store);
+  print_finding("cache", problem.empty() ? given.cache_directory : "none: " + problem, problem.empty());
 }
 
 void print_status(auth::token_cache_status const& told) {
   auto text = [](unsigned long long number) { return std::to_string(number); };
   print_finding("calls",
                 text(told.gets) + ", " + text(told.hits) + " from memory, " + text(told.joins) + " waited for another");
-  std::string const why = told.requests > 0 ? std::string("; the last since: ") + told.last_reason : "";
+  std::string const why = told.requests > 0 ? std::string("; the reason: ") + told.last_reason : "";
   print_finding("requests", text(told.requests) + " sent, " + text(told.failures) + " failed" + why);
   if (told.expires_at != auth::boot_clock::time_point()) {
     print_finding("times", "obtained " + std::to_string(-seconds_until(told.obtained_at)) + " s ago, renews in " +
-                               std::to_string(seconds_until(told.renews_at)) + " s, ends in " +
+                               std::to_string(seconds_until(told.renew_at)) + " s, ends in " +
                                std::to_string(seconds_until(told.expires_at)) + " s");
   }
   bool const is_ok = told.last_error.empty();
   print_finding("last error", is_ok ? "none" : told.last_error, is_ok);
 }
 
-auth::token get(auth::token_cache const& tokens, arguments const& given) {
+auth::token get(auth::token_cache const& tokens, arguments const& given, auth::token_file const* store) {
   try {
-    return tokens.get(given.https.timeout);
+    return tokens.get(given.https.timeout + std::chrono::minutes(1));  // another run may be asking, or stopped
   } catch (auth::error const&) {
     if (given.check) {
       print_status(tokens.status());
+    }
+    std::string const problem = store ? sharing_problem(given, *store) : "";
+    if (!problem.empty()) {
+      std::fprintf(stderr, "cibmtr-token: note: the next run will not know of this failure: %s\n", problem.c_str());
     }
     throw;
   }
@@ -214,7 +234,7 @@ void run(arguments given) {
     print_connection(given, token_url(where, who));
   }
 
-  auth::token const token = get(tokens, given);
+  auth::token const token = get(tokens, given, store.get());
   if (given.check) {
     auto const life = std::chrono::duration_cast<std::chrono::seconds>(token.expires_at() - token.obtained_at());
     std::string const how = tokens.status().requests > 0 ? "granted" : "kept by an earlier run";

@@ -483,14 +483,14 @@ inline url parse_url(std::string const& text, std::string const& field) {
   bool const bracketed = !host_and_port.empty() && host_and_port[0] == '[';
   std::size_t const host_end =
       bracketed ? host_and_port.find(']') : (std::min)(host_and_port.find(':'), host_and_port.size());
-  if (host_end == std::string::npos || host_end == (bracketed ? 1U : 0U) ||
-      host_and_port.find_first_not_of('.') >= host_end) {
+  if (host_end == std::string::npos || host_end == (bracketed ? 1U : 0U)) {
     throw bad_url(field, "names no host");
   }
   parts.host = detail::to_lower(bracketed ? host_and_port.substr(1, host_end - 1) : host_and_port.substr(0, host_end));
   char const* const allowed = bracketed ? "0123456789abcdef:." : "0123456789abcdefghijklmnopqrstuvwxyz-._";
-  if (parts.host.find_first_not_of(allowed) != std::string::npos) {
-    throw bad_url(field, "has a character in its host name that host names do not have");
+  if (parts.host.find_first_not_of(allowed) != std::string::npos || parts.host[0] == '.' ||
+      parts.host.find("..") != std::string::npos) {
+    throw bad_url(field, "has a host name with a character that host names do not have, or with an empty part");
   }
 
   std::string const rest = host_and_port.substr(host_end + (bracketed ? 1 : 0));
@@ -1420,8 +1420,21 @@ inline char const* remedy(error_kind kind, int status, std::string const& code) 
              : "That is not a token server's answer: check the token URL and what stands in between.";
 }
 
-/// Whether server text repeats something that was sent in confidence: as it is, form- or percent-encoded in whatever way, or in
-/// either Basic value. Text that quotes a request's parts is not looked at more closely.
+/// Whether eight characters in a row of `hidden`, or all when it is shorter, stand in `text`, in upper or lower case.
+inline bool repeats(std::string const& text, std::string const& hidden) {
+  secret const lower_text = to_lower(text);
+  secret const lower_hidden = to_lower(hidden);
+  std::size_t const length = (std::min)(hidden.size(), std::size_t{8});
+  for (std::size_t i = 0; length > 0 && i + length <= hidden.size(); ++i) {
+    if (lower_text.reveal().find(lower_hidden.reveal().data() + i, 0, length) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Whether server text repeats a part of what was sent in confidence: as it is, form- or percent-encoded in whatever way, or
+/// in base64. Text that quotes a request's parts is not looked at more closely.
 inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
   for (char const* part : {"Basic ", "password=", "client_secret="}) {
     if (text.find(part) != std::string::npos) {
@@ -1438,12 +1451,13 @@ inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
                                      sent.password,
                                      form_encode_text(sent.client_secret.reveal()),
                                      form_encode_text(sent.password.reveal()),
+                                     base64_encode(sent.client_secret.reveal()),
+                                     base64_encode(sent.password.reveal()),
                                      base64_encode(client.reveal()),
                                      base64_encode(encoded_client.reveal())};
   return std::any_of(forms.begin(), forms.end(), [&](secret const& form) {
-    return !form.empty() && std::any_of(readings.begin(), readings.end(), [&form](secret const& reading) {
-      return reading.reveal().find(form.reveal()) != std::string::npos;
-    });
+    return std::any_of(readings.begin(), readings.end(),
+                       [&form](secret const& reading) { return repeats(reading.reveal(), form.reveal()); });
   });
 }
 
@@ -1485,7 +1499,6 @@ inline error read_refusal(http_response const& response, json_object const& body
   message += code.empty() ? "" : ", " + code;
   message += description.empty() ? "" : " (" + description + ")";
   message += std::string(". ") + detail::remedy(kind, response.status, code);
-  message += wait.count() > 0 ? " Not before " + std::to_string(wait.count()) + " s from now." : "";
   return error(kind, message, response.status, code, wait);
 }
 
@@ -1705,8 +1718,8 @@ inline std::uint64_t mix(std::uint64_t bits) noexcept {
 
 }  // namespace detail
 
-/// Tells records of different credentials apart. Shared records hold `name()` and `check()`, 16 bits of a hash that is salted with
-/// the name and changes when a password does, but fits one in 65,536 wrong guesses too: nobody can confirm a password with it. The
+/// Tells records of different credentials apart. Shared records hold `name()` and `check()`, 16 bits of a hash that is salted and
+/// changes when a password does, but fits one in 65,536 wrong guesses too: nobody can confirm a password with it. The
 /// salt is always the same, since another one each time would give away another 16 bits each time.
 class fingerprint {
  public:
@@ -1716,24 +1729,26 @@ class fingerprint {
     for (std::string const* field : {&token_url, &who.client_id, &who.scope, &who.username}) {
       add(*field);
     }
-    name_ = detail::mix(hash_);
+    salt_ = detail::mix(hash_);
     add(who.client_secret.reveal());
     add(who.password.reveal());
   }
 
-  /// 16 hexadecimal digits for a token URL, a client, a scope and a user: a file's name or a key.
-  std::string name() const {
-    static char const hex[] = "0123456789abcdef";
-    std::string digits;
-    for (unsigned shift = 64; shift > 0; shift -= 4) {
-      digits += hex[name_ >> (shift - 4) & 15U];
-    }
-    return digits;
-  }
+  /// 16 hexadecimal digits for a token URL, a client, a scope and a user, and 4 for `check()`: a file's name or a key. An old
+  /// password that is still in use somewhere has a record and a pause of its own.
+  std::string name() const { return digits(salt_, 64) + digits(check(), 16); }
   /// 0 to 65535, of everything, secrets included.
-  unsigned check() const noexcept { return static_cast<unsigned>(detail::mix(hash_ ^ name_) >> 48U); }
+  unsigned check() const noexcept { return static_cast<unsigned>(detail::mix(hash_ ^ salt_) >> 48U); }
 
  private:
+  static std::string digits(std::uint64_t bits, unsigned count) {
+    std::string text;
+    for (unsigned shift = count; shift > 0; shift -= 4) {
+      text += "0123456789abcdef"[bits >> (shift - 4) & 15U];
+    }
+    return text;
+  }
+
   /// FNV-1a, with the length after each field, so that no two fields can be shifted into each other.
   void add(std::string const& field) noexcept {
     for (char const byte : field) {
@@ -1743,7 +1758,7 @@ class fingerprint {
   }
 
   std::uint64_t hash_ = 0xCBF29CE484222325U;
-  std::uint64_t name_ = 0;
+  std::uint64_t salt_ = 0;
 };
 
 }  // namespace cibmtr_auth
@@ -1762,7 +1777,9 @@ namespace cibmtr_auth {
 /// The last token granted, and after failures why there is no newer one and when to ask again.
 struct token_record {
   token granted;
-  int failures = 0;  ///< of the same sort, in a row
+  bool is_replacement = false;  ///< `granted` stands for one that the API refused
+  int failures = 0;             ///< of the same sort (rejections, or others), in a row
+  int rejections = 0;           ///< since the last grant
   std::shared_ptr<error const> failure;
   boot_clock::time_point next_try_at;
 };
@@ -1794,6 +1811,11 @@ inline std::int64_t number_of(json_object const& object, char const* name) {
   bool const is_whole = member && member->is == json_member::type::number && member->number >= 0 &&
                         member->number <= 9007199254740992.0 && std::floor(member->number) == member->number;
   return is_whole ? static_cast<std::int64_t>(member->number) : -1;
+}
+
+/// From 0 to 1000.
+inline int count_of(json_object const& object, char const* name) {
+  return static_cast<int>((std::max)(std::int64_t{0}, (std::min)(number_of(object, name), std::int64_t{1000})));
 }
 
 inline std::string text_of(json_object const& object, char const* name) {
@@ -1837,12 +1859,14 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
     add("obtained_ms", std::to_string(detail::to_ms(clock, record.granted.obtained_at())));
     add("expires_ms", std::to_string(detail::to_ms(clock, record.granted.expires_at())));
     add("scope", detail::quoted(record.granted.scope()));
+    add("replacement", record.is_replacement ? "1" : "0");
     add("access_token", "\"");
     text += record.granted.value();
     text += '"';
   }
   if (record.failure) {
     add("failures", std::to_string(record.failures));
+    add("rejections", std::to_string(record.rejections));
     add("next_try_ms", std::to_string(detail::to_ms(clock, record.next_try_at)));
     add("kind", detail::quoted(to_string(record.failure->kind())));
     add("http_status", std::to_string(record.failure->http_status()));
@@ -1882,14 +1906,15 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
   bool const is_sound = value && detail::is_b64token(*value) && obtained >= 0 && obtained <= written && life >= 0 &&
                         life <= 366LL * 86400 * 1000;
   if (same_clock && is_sound) {
+    record.is_replacement = detail::number_of(object, "replacement") == 1;
     record.granted = token(*value, detail::text_of(object, "scope"), time_of("obtained_ms"), time_of("expires_ms"));
   }
   std::int64_t const wait = detail::number_of(object, "next_try_ms") - written;
   for (error_kind kind : {error_kind::rejected, error_kind::rate_limited, error_kind::unavailable, error_kind::network,
                           error_kind::tls, error_kind::timed_out, error_kind::malformed}) {
     if (detail::text_of(object, "kind") == to_string(kind) && wait >= 0 && wait <= 2 * 86400 * 1000) {
-      std::int64_t const failures = detail::number_of(object, "failures");
-      record.failures = static_cast<int>((std::max)(std::int64_t{1}, (std::min)(failures, std::int64_t{1000})));
+      record.failures = (std::max)(1, detail::count_of(object, "failures"));
+      record.rejections = detail::count_of(object, "rejections");
       std::int64_t const status = (std::max)(std::int64_t{0}, detail::number_of(object, "http_status"));
       record.failure =
           std::make_shared<error const>(kind, detail::text_of(object, "message"), static_cast<int>(status % 1000),
@@ -2161,13 +2186,13 @@ class private_directory {
     return secret(std::move(text));
   }
 
-  /// Whole or not at all: a reader finds the old text or the new one.
-  void write(std::string const& name, secret const& text) const {
+  /// Whole or not at all: a reader finds the old text or the new one. False when it could not be written.
+  bool write(std::string const& name, secret const& text) const {
     std::string const whole = path_ + "/" + name;
     std::string const part = whole + ".part";
     int const file = is_usable() ? open_new(part) : -1;
     if (file < 0) {
-      return;
+      return false;
     }
     std::string const& all = text.reveal();
     std::size_t length = 0;
@@ -2175,9 +2200,11 @@ class private_directory {
       put = (std::max)(write_some(file, all.data() + length, all.size() - length), 0LL);
     }
     close_file(file);
-    if (length != all.size() || !replace_file(part, whole)) {
+    bool const is_written = length == all.size() && replace_file(part, whole);
+    if (!is_written) {
       remove(part.c_str());
     }
+    return is_written;
   }
 
   lock_result lock(std::string const& name, std::unique_ptr<file_lock>& taken) const {
@@ -2255,11 +2282,11 @@ class token_file : public token_store {
     return text.empty() ? token_record() : read_record(text.reveal(), whose_, clock());
   }
   void save(token_record const& record) override {
-    directory_.write(whose_.name() + ".json", write_record(record, whose_, clock()));
+    is_written_ = directory_.write(whose_.name() + ".json", write_record(record, whose_, clock()));
   }
 
-  /// Whether there is a folder to share through.
-  bool is_shared() const { return directory_.is_usable(); }
+  /// Whether there is a folder to share through, and the last record could be written there.
+  bool is_shared() const { return is_written_ && directory_.is_usable(); }
 
  private:
   struct held : lock {
@@ -2285,6 +2312,7 @@ class token_file : public token_store {
   detail::private_directory directory_;
   fingerprint whose_;
   clock_function now_;
+  std::atomic<bool> is_written_{true};
 };
 
 }  // namespace cibmtr_auth
@@ -2335,9 +2363,11 @@ inline double chance_at(boot_clock::time_point now) {
   return static_cast<double>(bits >> 11U) / static_cast<double>(std::uint64_t{1} << 53U);
 }
 
-inline error with_next_try(error const& failure, boot_clock::duration wait) {
+/// `failure`, of just now or of an earlier request, with the time until which nobody asks.
+inline error with_next_try(error const& failure, boot_clock::duration wait, bool is_earlier) {
   auto const rounded_up = wait + std::chrono::nanoseconds(999999999);
-  std::string said = failure.what();
+  std::string said = is_earlier ? "nothing was sent, since an earlier request failed: " : "";
+  said += failure.what();
   said += said.empty() || said.back() == '.' ? "" : ".";
   return error(failure.kind(), said + " Next try not before " + utc_time_in(rounded_up) + ".", failure.http_status(),
                failure.oauth_error(), std::chrono::duration_cast<std::chrono::seconds>(rounded_up));
@@ -2368,9 +2398,13 @@ struct renewal_outcome {
 class renewal {
  public:
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
-      : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
+      : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {
+    detail::require(ask_ != nullptr, "token source", "is empty: give a function");
+    detail::require(store_ != nullptr, "token store", "is missing: leave it out, or give one");
+  }
 
-  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as
+  /// Gives anything but `refused`, a token that the API no longer takes; but its replacement of less than 30 seconds ago is not
+  /// replaced in its turn, or an API that takes none would have all who share the store ask all the time. Another process that asks is waited for as long as
   /// `patience` says, and never longer than any exchange takes: after a minute this one asks alone. Whatever is thrown meanwhile
   /// is in the outcome.
   renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::minutes(1)) const {
@@ -2390,14 +2424,17 @@ class renewal {
       std::unique_ptr<token_store::lock> const lock = store_->try_lock();
       token_record const record = load();
       boot_clock::time_point const now = now_();
-      bool const is_usable = now < record.granted.expires_at() && record.granted.value() != refused.value();
+      bool const is_recent = record.is_replacement && now < record.granted.obtained_at() + std::chrono::seconds(30);
+      bool const is_usable =
+          now < record.granted.expires_at() && (is_recent || record.granted.value() != refused.value());
       if (is_usable && now < record.granted.renew_at()) {
         return outcome(record.granted, nullptr, record.granted.renew_at());
       }
       bool const has_waited = steady_clock::now() >= end_of_patience;
       token const fallback = is_usable ? record.granted : token();
       if (lock || (has_waited && patience >= longest)) {
-        return now < record.next_try_at && record.failure ? not_yet(record, fallback, now) : ask(record, fallback);
+        return now < record.next_try_at && record.failure ? not_yet(record, fallback, now, true)
+                                                          : ask(record, fallback, !refused.empty());
       }
       if (is_usable) {
         return outcome(fallback, nullptr, now + std::chrono::seconds(1));
@@ -2438,20 +2475,22 @@ class renewal {
     return result;
   }
 
-  static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now) {
+  static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now,
+                                 bool is_earlier) {
     try {
-      throw detail::with_next_try(*record.failure, record.next_try_at - now);
+      throw detail::with_next_try(*record.failure, record.next_try_at - now, is_earlier);
     } catch (...) {  // or what came in its way: memory may be short
       return outcome(fallback, std::current_exception(), record.next_try_at);
     }
   }
 
-  renewal_outcome ask(token_record const& before, token const& fallback) const {
+  renewal_outcome ask(token_record const& before, token const& fallback, bool is_replacement) const {
     renewal_outcome result;
     bool was_sent = true;
     try {
       token_record record;
       record.granted = living(ask_());
+      record.is_replacement = is_replacement;
       last_failed_->save(token_record());
       save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
@@ -2477,18 +2516,20 @@ class renewal {
   renewal_outcome failed(token_record const& before, token const& usable_before, error const& failure) const {
     boot_clock::time_point const now = now_();
     token const fallback = now < usable_before.expires_at() ? usable_before : token();  // asking takes time
-    bool const is_same_sort =
-        before.failure && (before.failure->kind() == error_kind::rejected) == (failure.kind() == error_kind::rejected);
+    bool const is_rejected = failure.kind() == error_kind::rejected;
+    bool const is_another = before.failure && before.failure->kind() != error_kind::rejected;
     token_record record;
     record.granted = fallback;
+    record.is_replacement = before.is_replacement;
     record.failure = kept(failure);
-    record.failures = is_same_sort ? before.failures + 1 : 1;
+    record.rejections = before.rejections + (is_rejected ? 1 : 0);
+    record.failures = is_rejected ? record.rejections : is_another ? before.failures + 1 : 1;
     record.next_try_at = now + detail::pause_after(failure, record.failures, detail::chance_at(now));
     save(record);
     token_record mine = record;
     mine.granted = before.granted;
     last_failed_->save(mine);
-    return not_yet(record, fallback, now);
+    return not_yet(record, fallback, now, false);
   }
 
   /// However short memory is, there is a pause.
@@ -2687,9 +2728,11 @@ class held_token {
   bool is_alive(boot_clock::time_point now) const noexcept { return now < held_.expires_at(); }
   bool is_fresh(boot_clock::time_point now) const noexcept { return is_alive(now) && now < renew_at_; }
 
-  void take(renewal_outcome const& outcome, boot_clock::time_point now) noexcept {
-    // Not the one that the API has refused while the request was under way.
-    if (!outcome.granted.empty() && outcome.granted.value() != refused_.value()) {
+  /// What came of asking for another token than `unwanted`. Not the one that the API has refused since, but the one that it refused
+  /// before when the server grants it again.
+  void take(renewal_outcome const& outcome, token const& unwanted, boot_clock::time_point now) noexcept {
+    bool const is_refused = outcome.granted.value() == refused_.value() && refused_.value() != unwanted.value();
+    if (!outcome.granted.empty() && !is_refused) {
       held_ = outcome.granted;
       refused_ = token();
     }
@@ -2755,13 +2798,14 @@ struct token_cache_status {
   unsigned long long requests = 0;  ///< token requests sent
   unsigned long long failures = 0;  ///< of these, failed
   boot_clock::time_point obtained_at;
-  boot_clock::time_point renews_at;
+  boot_clock::time_point renew_at;
   boot_clock::time_point expires_at;
-  std::string last_error;            ///< of the last renewal; empty when it succeeded
+  std::string last_error;            ///< of the last renewal: its kind and text; empty when it succeeded
   char const* last_reason = "none";  ///< why the last renewal was started
 };
 
-/// Told after each renewal, by the thread that made it. Must not throw.
+/// Told after each token request, and each token that another process or machine got, by the thread that asked. What it
+/// throws is dropped.
 using token_observer = std::function<void(token_cache_status const&)>;
 
 namespace detail {
@@ -2771,6 +2815,8 @@ inline std::string text_of(std::exception_ptr const& failure) {
     if (failure) {
       std::rethrow_exception(failure);
     }
+  } catch (error const& thrown) {
+    return std::string(to_string(thrown.kind())) + ": " + thrown.what();
   } catch (std::exception const& thrown) {
     return thrown.what();
   } catch (...) {
@@ -2821,7 +2867,12 @@ class shared_cache {
     std::lock_guard<std::mutex> const lock(mine.mutex);
     renews_with_.swap(other);
     mine.held.forget();
-    mine.under_way.reset();
+    mine.last_failure = nullptr;
+    if (mine.under_way) {
+      mine.under_way->abandon();
+      mine.under_way.reset();
+      mine.done.notify_all();
+    }
   }
 
   token_cache_status status() {
@@ -2832,7 +2883,7 @@ class shared_cache {
     result.gets += without_lock;
     result.hits += without_lock;
     result.obtained_at = mine.held.get().obtained_at();
-    result.renews_at = mine.held.renew_at();
+    result.renew_at = mine.held.renew_at();
     result.expires_at = mine.held.get().expires_at();
     result.last_error = text_of(mine.last_failure);
     return result;
@@ -2843,10 +2894,12 @@ class shared_cache {
 
   struct request {
     bool is_done = false;
-    bool is_abandoned = false;  ///< by a caller with too little patience, which is not the others' outcome
+    bool is_abandoned = false;  ///< by an impatient caller or a reset, which is not the others' outcome
+    std::thread::id const asker = std::this_thread::get_id();
     token granted;
     std::exception_ptr failure;
 
+    void abandon() { is_done = is_abandoned = true; }
     token result() const {
       if (failure) {
         std::rethrow_exception(failure);
@@ -2859,7 +2912,7 @@ class shared_cache {
     std::mutex mutex;  ///< over all that follows
     std::condition_variable done;
     held_token held;
-    std::shared_ptr<request const> under_way;
+    std::shared_ptr<request> under_way;
     std::exception_ptr last_failure;
     token_cache_status status;
     thread_tokens copies;
@@ -2883,10 +2936,12 @@ class shared_cache {
   token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
     using std::chrono::steady_clock;
     std::chrono::milliseconds const longest = std::chrono::hours(24);
-    steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
+    steady_clock::time_point const end_of_patience =
+        steady_clock::now() + (std::max)(std::chrono::milliseconds::zero(), (std::min)(patience, longest));
     ++mine.status.joins;
     while (mine.under_way && !mine.serves(now_())) {
       std::shared_ptr<request const> const awaited = mine.under_way;
+      require(awaited->asker != std::this_thread::get_id(), "token source", "must not ask its own cache");
       if (!mine.done.wait_until(lock, end_of_patience, [&awaited] { return awaited->is_done; })) {
         throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
       }
@@ -2911,23 +2966,30 @@ class shared_cache {
     lock.lock();
     bool const is_current = renews_with_.get() == renews_with;  // else it was reset, and this is nobody's token
     if (is_current) {
-      mine.held.take(outcome, now_());
+      mine.held.take(outcome, refused, now_());
       mine.under_way.reset();
       mine.last_failure = outcome.has_left_early ? mine.last_failure : outcome.failure;
     }
     bool const is_alive_still = is_current && mine.held.is_alive(now_());
     current->granted = !outcome.failure ? outcome.granted : is_alive_still ? mine.held.get() : token();
     current->failure = current->granted.empty() ? outcome.failure : nullptr;
-    current->is_abandoned = outcome.has_left_early && current->failure;
+    current->is_abandoned = !is_current || (outcome.has_left_early && current->failure);
     current->is_done = true;
     mine.status.requests += outcome.was_asked ? 1 : 0;
     mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
     mine.done.notify_all();
     lock.unlock();
-    if (observer_ && !outcome.has_left_early) {
-      observer_(status());
+    if (observer_ && (outcome.was_asked || !outcome.failure)) {
+      tell();
     }
     return current->result();
+  }
+
+  void tell() {
+    try {
+      observer_(status());
+    } catch (...) {  // the token is not the observer's to lose
+    }
   }
 
   clock_function const now_;
@@ -2993,25 +3055,32 @@ class token_cache {
 namespace cibmtr_auth {
 
 /// Owns a thread that calls `get()` every second, which costs nothing until it is time to renew. Failures are told by the
-/// cache's status and observer. The destructor ends the thread, after the request it may be making. Make one after a fork, not before.
+/// cache's status and observer. The destructor ends the thread, after the request it may be making. A forked child
+/// has no such thread: make another one there.
 class background_renewer {
  public:
-  explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)), thread_([this] { run(); }) {}
+  explicit background_renewer(token_cache tokens)
+      : tokens_(std::move(tokens)), forks_(detail::count_forks_from_now_on()), thread_([this] { run(); }) {}
   background_renewer(background_renewer const&) = delete;
   background_renewer& operator=(background_renewer const&) = delete;
   ~background_renewer() {
-    {
-      std::lock_guard<std::mutex> const lock(mutex_);
-      is_ending_ = true;
+    if (forks_ != detail::count_forks()) {
+      thread_.detach();   // the child of a fork has no such thread,
+      signal_.release();  // and must not wait for it to leave the condition variable
+      return;
     }
-    ending_.notify_one();
+    {
+      std::lock_guard<std::mutex> const lock(signal_->mutex);
+      signal_->is_ending = true;
+    }
+    signal_->ending.notify_one();
     thread_.join();
   }
 
  private:
   void run() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (!is_ending_) {
+    std::unique_lock<std::mutex> lock(signal_->mutex);
+    while (!signal_->is_ending) {
       lock.unlock();
       try {
         tokens_.get();
@@ -3019,14 +3088,19 @@ class background_renewer {
         // The cache keeps it for whoever asks.
       }
       lock.lock();
-      ending_.wait_for(lock, std::chrono::seconds(1), [this] { return is_ending_; });
+      signal_->ending.wait_for(lock, std::chrono::seconds(1), [this] { return signal_->is_ending; });
     }
   }
 
+  struct signal {
+    std::mutex mutex;
+    std::condition_variable ending;
+    bool is_ending = false;
+  };
+
   token_cache const tokens_;
-  std::mutex mutex_;
-  std::condition_variable ending_;
-  bool is_ending_ = false;
+  unsigned const forks_;
+  std::unique_ptr<signal> signal_{new signal};
   std::thread thread_;
 };
 
@@ -3047,8 +3121,8 @@ inline std::pair<std::string, std::string> bearer_header(token const& t) {
 }
 
 /// Makes an API call with a living token and returns its HTTP status. `call` takes the token, makes the call and returns
-/// the status. A 401 means that the token died early: it is dropped, and the call is repeated once with a new one; the second
-/// status is returned as it is. A 403 is never a reason to renew. Throws what `get()` and `call` throw.
+/// the status. A 401 means that the token died early: it is dropped, and the call is repeated once with a new one, if there is
+/// one; the second status is returned as it is. A 403 is never a reason to renew. Throws what `get()` and `call` throw.
 template <typename Call>
 int call_with_token(token_cache const& tokens, Call call) {
   token const held = tokens.get();
@@ -3057,7 +3131,8 @@ int call_with_token(token_cache const& tokens, Call call) {
     return status;
   }
   tokens.invalidate(held);
-  return call(tokens.get());
+  token const other = tokens.get();
+  return other.value() == held.value() ? status : call(other);
 }
 
 }  // namespace cibmtr_auth
@@ -3317,7 +3392,8 @@ class deadline {
  public:
   explicit deadline(std::chrono::milliseconds timeout)
       : end_(std::chrono::steady_clock::now() +
-             (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24))) {}
+             (std::max)(std::chrono::milliseconds::zero(),
+                        (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24)))) {}
 
   /// Rounded up; zero when the time is up.
   std::chrono::milliseconds left() const {
@@ -3490,6 +3566,10 @@ class tcp_connection {
     }
   }
 
+  bool is_out_of_time() const { return end_.left() == std::chrono::milliseconds::zero(); }
+  error out_of_time() const {
+    return error(error_kind::timed_out, name_ + " did not answer in time: try again, or allow more (timeout)");
+  }
   error broken_off() const {
     return error(error_kind::network, name_ + " broke off the exchange: check the network and the proxy");
   }
@@ -3550,10 +3630,6 @@ class tcp_connection {
     wait_for(events);
   }
 
-  error out_of_time() const {
-    return error(error_kind::timed_out, name_ + " did not answer in time: try again, or allow more (timeout)");
-  }
-
   std::string name_;
   deadline const& end_;
   native_socket socket_ = no_socket;
@@ -3574,6 +3650,23 @@ class tcp_connection {
 namespace cibmtr_auth {
 namespace detail {
 
+/// The status in the head of the next answer, 0 for none. Read byte by byte: what follows is the server's.
+inline int read_status(tcp_connection& from) {
+  std::string head;
+  auto ends_in = [&head](std::string const& text) {
+    return head.size() >= text.size() && head.compare(head.size() - text.size(), text.size(), text) == 0;
+  };
+  char byte = 0;
+  while (!ends_in("\n\r\n") && !ends_in("\n\n")) {
+    if (head.size() == 16 * 1024 || from.receive(&byte, 1) == 0) {
+      return 0;
+    }
+    head += byte;
+  }
+  bool const is_http = head.size() > 12 && head.compare(0, 7, "HTTP/1.") == 0 && head[8] == ' ';
+  return is_http ? std::atoi(head.substr(9, 3).c_str()) : 0;
+}
+
 /// The status that the proxy answers with; its credentials go to it alone.
 inline int ask_for_tunnel(tcp_connection& to_proxy, url const& proxy, std::string const& destination) {
   std::string request = "CONNECT " + destination + " HTTP/1.1\r\nHost: " + destination + "\r\n";
@@ -3587,17 +3680,11 @@ inline int ask_for_tunnel(tcp_connection& to_proxy, url const& proxy, std::strin
   secret const sent(std::move(request));
   to_proxy.send(sent.reveal().data(), sent.reveal().size());
 
-  std::string head;  // byte by byte: what follows it is the server's
-  char byte = 0;
-  while (head.size() < 16 * 1024 && (head.size() < 4 || head.compare(head.size() - 4, 4, "\r\n\r\n") != 0)) {
-    if (to_proxy.receive(&byte, 1) == 0) {
-      break;
-    }
-    head += byte;
-  }
-  bool const is_whole = head.size() > 4 && head.compare(head.size() - 4, 4, "\r\n\r\n") == 0;
-  bool const is_http = is_whole && head.size() > 12 && head.compare(0, 7, "HTTP/1.") == 0 && head[8] == ' ';
-  return is_http ? std::atoi(head.substr(9, 3).c_str()) : 0;
+  int status = 0;
+  do {
+    status = read_status(to_proxy);
+  } while (status >= 100 && status <= 199);
+  return status;
 }
 
 /// Throws `network` when the proxy refuses.
@@ -3614,7 +3701,9 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
   }
   if (status == 401 || status == 407) {
     throw error(error_kind::network,
-                refusal + " with HTTP " + std::to_string(status) + ": put its user and password into the proxy URL",
+                refusal + " with HTTP " + std::to_string(status) +
+                    (proxy.user_info.empty() ? ": put its user and password into the proxy URL"
+                                             : ": the user or password in the proxy URL is wrong"),
                 status);
   }
   throw error(
@@ -3752,11 +3841,11 @@ std::string printed(Print print) {
 }
 
 inline std::string name_text(X509_NAME const* name) {
-  return printed([name](BIO* out) { return X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253) >= 0; });
+  return !name ? "" : printed([name](BIO* out) { return X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253) >= 0; });
 }
 
 inline std::string time_text(ASN1_TIME const* time) {
-  return printed([time](BIO* out) { return ASN1_TIME_print(out, time) == 1; });
+  return !time ? "" : printed([time](BIO* out) { return ASN1_TIME_print(out, time) == 1; });
 }
 
 inline std::string time_text(std::time_t time) {
@@ -3885,6 +3974,33 @@ class tls_context {
   std::string authorities_;
 };
 
+/// The context that the exchanges of one transport share. A server that is not trusted may be so because the CAs
+/// have changed since, so the next exchange reads them again.
+class shared_tls_context {
+ public:
+  std::shared_ptr<tls_context const> get(https_options const& options) const {
+    entry& mine = entry_.get();
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    if (!mine.context) {
+      mine.context = std::make_shared<tls_context const>(options);
+    }
+    return mine.context;
+  }
+
+  void forget() const {
+    entry& mine = entry_.get();
+    std::lock_guard<std::mutex> const lock(mine.mutex);
+    mine.context = nullptr;
+  }
+
+ private:
+  struct entry {
+    std::mutex mutex;
+    std::shared_ptr<tls_context const> context;
+  };
+  per_process<entry> entry_;
+};
+
 }  // namespace detail
 }  // namespace cibmtr_auth
 #endif
@@ -3908,11 +4024,17 @@ class tls_connection {
   /// Shakes hands. Throws `tls` when the server is not to be trusted, else as `tcp_connection` does.
   tls_connection(tcp_connection& below, tls_context const& context, std::string const& host)
       : below_(below), context_(context), ssl_(SSL_new(context.get()), SSL_free) {
-    if (!ssl_ || SSL_set_fd(ssl_.get(), static_cast<int>(below.socket())) != 1) {
+    host_ = host.back() == '.' ? host.substr(0, host.size() - 1) : host;
+    if (!ssl_ || SSL_set_fd(ssl_.get(), static_cast<int>(below.socket())) != 1 ||
+        SSL_set_app_data(ssl_.get(), this) != 1 || !expect_host()) {
       throw error(error_kind::tls, "OpenSSL cannot make a connection: out of memory");
     }
-    expect(host.back() == '.' ? host.substr(0, host.size() - 1) : host);
+    BIO_set_callback_ex(SSL_get_rbio(ssl_.get()), stop_in_time);
+    BIO_set_callback_arg(SSL_get_rbio(ssl_.get()), reinterpret_cast<char*>(&below_));
     until_done([this] { return SSL_connect(ssl_.get()); });
+    if (!is_for_host()) {
+      throw error(error_kind::tls, "the certificate of " + host_ + " could not be verified: out of memory");
+    }
     is_trusted_ = true;
   }
   tls_connection(tls_connection const&) = delete;
@@ -3939,7 +4061,7 @@ class tls_connection {
   void describe(https_peer& peer) const {
     peer.tls_version = SSL_get_version(ssl_.get());
     peer.authorities = context_.authorities();
-    std::unique_ptr<X509, void (*)(X509*)> const certificate(SSL_get_peer_certificate(ssl_.get()), X509_free);
+    owned_certificate const certificate = peer_certificate();
     if (certificate) {
       peer.subject = name_text(X509_get_subject_name(certificate.get()));
       peer.issuer = name_text(X509_get_issuer_name(certificate.get()));
@@ -3948,19 +4070,36 @@ class tls_connection {
   }
 
  private:
+  using owned_certificate = std::unique_ptr<X509, void (*)(X509*)>;
+  owned_certificate peer_certificate() const {
+    return owned_certificate(SSL_get_peer_certificate(ssl_.get()), X509_free);
+  }
+
   static int chunk(std::size_t size) { return static_cast<int>((std::min<std::size_t>)(size, INT_MAX)); }
 
   /// The host by its subjectAltName only, never by the subject's common name (RFC 9110, section 4.3.4).
-  void expect(std::string const& host) {
-    host_ = host;
-    X509_VERIFY_PARAM* const param = SSL_get0_param(ssl_.get());
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) != 1) {
-      X509_VERIFY_PARAM_set1_host(param, host.c_str(), host.size());
-      SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
-    }
-    SSL_set_app_data(ssl_.get(), this);
+  static constexpr unsigned host_flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+  bool expect_host() {
     SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, note_distrust);
+    X509_VERIFY_PARAM* const param = SSL_get0_param(ssl_.get());
+    X509_VERIFY_PARAM_set_hostflags(param, host_flags);
+    return X509_VERIFY_PARAM_set1_ip_asc(param, host_.c_str()) == 1 ||
+           (X509_VERIFY_PARAM_set1_host(param, host_.c_str(), host_.size()) == 1 &&
+            SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                     const_cast<char*>(host_.c_str())) == 1);
+  }
+
+  /// Asked once more after the handshake: without memory to copy the expected host OpenSSL 3.0 expects none.
+  bool is_for_host() const {
+    owned_certificate const certificate = peer_certificate();
+    return certificate && (X509_check_ip_asc(certificate.get(), host_.c_str(), 0) == 1 ||
+                           X509_check_host(certificate.get(), host_.c_str(), host_.size(), host_flags, nullptr) == 1);
+  }
+
+  /// Reads nothing more once the time is up: OpenSSL itself reads on while a peer sends what it may skip.
+  static long stop_in_time(BIO* wire, int operation, char const*, std::size_t, int, long, int result, std::size_t*) {
+    auto const* const below = reinterpret_cast<tcp_connection const*>(BIO_get_callback_arg(wire));
+    return operation == BIO_CB_READ && below->is_out_of_time() ? 0 : result;
   }
 
   /// Called by OpenSSL for each certificate; changes nothing of its verdict.
@@ -3984,6 +4123,10 @@ class tls_connection {
       ERR_clear_error();
       int const result = step();
       int const state = result > 0 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+      if (result <= 0 && below_.is_out_of_time()) {
+        has_failed_ = true;
+        throw below_.out_of_time();
+      }
       if (state == SSL_ERROR_WANT_READ) {
         below_.wait_for(POLLIN);
       } else if (state == SSL_ERROR_WANT_WRITE) {
@@ -4029,7 +4172,8 @@ class tls_connection {
     if (state != SSL_ERROR_SSL || is_cut_off || reason == 0) {
       return below_.broken_off();
     }
-    return error(error_kind::tls, "TLS with " + below_.name() + " failed: " + ERR_reason_error_string(code));
+    return error(is_trusted_ ? error_kind::network : error_kind::tls,
+                 "TLS with " + below_.name() + " failed: " + ERR_reason_error_string(code));
   }
 
   tcp_connection& below_;
@@ -4071,7 +4215,7 @@ inline error not_http(std::string const& name, std::string const& problem) {
 }
 
 /// What cpp-httplib may read. It bounds neither headers nor chunk headers, and 0.11 matches a status line with
-/// a regular expression that takes stack for each character, so both are bounded here.
+/// a regular expression that takes 500 bytes of stack for each character, so both are bounded here.
 class answer_stream : public httplib::Stream {
  public:
   answer_stream(std::string const& name, byte_source more, std::string const& body)
@@ -4119,7 +4263,7 @@ class answer_stream : public httplib::Stream {
   void watch_status_line(char const* bytes, std::size_t length) {
     for (std::size_t i = 0; i < length; ++i) {
       line_.push_back(bytes[i]);
-      if (line_.size() > 1024 && line_.compare(0, 5, "HTTP/") == 0) {
+      if (line_.size() > 128 && line_.compare(0, 5, "HTTP/") == 0) {
         throw not_http(name_, "an endless status line");
       }
       if (bytes[i] == '\n') {
@@ -4147,7 +4291,7 @@ class answer_reader : public httplib::ClientImpl {
 };
 
 /// Reads the answer to a request of that method. Throws `network` when it breaks off, `malformed` when it is no HTTP or the body is
-/// longer than `max_size`; but a status other than 200 tells enough without its body.
+/// longer than `max_size`; but a status other than 2xx tells enough without its body.
 inline http_response read_answer(std::string const& name, byte_source more, std::string const& method,
                                  std::size_t max_size) {
   std::string body;
@@ -4173,15 +4317,18 @@ inline http_response read_answer(std::string const& name, byte_source more, std:
   answer.status = response.status;
   answer.headers.assign(response.headers.begin(), response.headers.end());
   answer.body = is_too_long ? std::string() : std::move(body);
-  if (is_too_long && answer.status == 200) {
+  if (is_too_long && answer.status >= 200 && answer.status <= 299) {
     throw error(
         error_kind::malformed,
         name + " sent more than the " + std::to_string(max_size) + " bytes that are allowed (max_response_size)",
         answer.status);
   }
   std::vector<std::string> const lengths = answer.header_values("Content-Length");
-  if (!std::all_of(lengths.begin(), lengths.end(), [&](std::string const& length) { return length == lengths[0]; })) {
-    throw not_http(name, "two lengths");  // 0.11 takes the first
+  auto is_length = [&](std::string const& length) {
+    return length == lengths[0] && !length.empty() && length.find_first_not_of("0123456789") == std::string::npos;
+  };
+  if (!std::all_of(lengths.begin(), lengths.end(), is_length)) {
+    throw not_http(name, "two lengths, or one that is no number");  // 0.11 takes the first
   }
   if (!is_whole && !is_too_long) {
     throw stream.has_ended()
@@ -4255,33 +4402,6 @@ inline secret request_bytes(http_request const& sent, url const& to) {
   return secret(std::move(head));
 }
 
-/// The context that the exchanges of one transport share. A server that is not trusted may be so because the CAs
-/// have changed since, so the next exchange reads them again.
-class shared_tls_context {
- public:
-  std::shared_ptr<tls_context const> get(https_options const& options) const {
-    entry& mine = entry_.get();
-    std::lock_guard<std::mutex> const lock(mine.mutex);
-    if (!mine.context) {
-      mine.context = std::make_shared<tls_context const>(options);
-    }
-    return mine.context;
-  }
-
-  void forget() const {
-    entry& mine = entry_.get();
-    std::lock_guard<std::mutex> const lock(mine.mutex);
-    mine.context = nullptr;
-  }
-
- private:
-  struct entry {
-    std::mutex mutex;
-    std::shared_ptr<tls_context const> context;
-  };
-  per_process<entry> entry_;
-};
-
 /// Leaves no errors of ours for the host's next use of OpenSSL in this thread.
 struct openssl_error_guard {
   openssl_error_guard() = default;
@@ -4293,10 +4413,24 @@ struct openssl_error_guard {
 template <typename Connection>
 http_response converse(Connection& peer, std::string const& name, http_request const& sent, secret const& bytes,
                        https_options const& options) {
-  peer.send(bytes.reveal().data(), bytes.reveal().size());
-  return read_answer(
-      name, [&peer](char* to, std::size_t size) { return peer.receive(to, size); }, sent.method,
-      options.max_response_size);
+  auto answer = [&] {
+    return read_answer(
+        name, [&peer](char* to, std::size_t size) { return peer.receive(to, size); }, sent.method,
+        options.max_response_size);
+  };
+  try {
+    peer.send(bytes.reveal().data(), bytes.reveal().size());
+  } catch (error const& failure) {
+    if (failure.kind() != error_kind::network) {
+      throw;
+    }
+    try {
+      return answer();  // given before it had read all, like a 401 or a 413
+    } catch (error const&) {
+      throw failure;
+    }
+  }
+  return answer();
 }
 
 inline http_response exchange(http_request const& sent, https_options const& options,
@@ -4328,6 +4462,11 @@ inline http_response exchange(http_request const& sent, https_options const& opt
     }
   };
   if (!is_secure) {
+    if (!is_loopback(facts.address)) {
+      throw error(error_kind::configuration, to.authority() + " is not this machine but " + facts.address +
+                                                 ", and http:// would send secrets there readable by anyone: use "
+                                                 "https://, or mend the name service");
+    }
     tell();
     return converse(below, below.name(), sent, bytes, options);
   }

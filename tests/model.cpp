@@ -49,13 +49,15 @@ std::string text_of(outcome const& o) {
 struct process {
   struct pause {
     error_kind kind;
-    int failures = 0;  ///< of this sort, in a row
+    int failures = 0;    ///< of this sort, in a row
+    int rejections = 0;  ///< since the last grant
     time_point until;
     std::string token_then;  ///< what the store held at the failure
   };
 
   token held;
   std::set<std::string> refused;  ///< by the API
+  bool wants_another = false;     ///< than the one refused last
   time_point rests_until;         ///< until when `held` serves unless it ends
   time_point may_drop_at;
   pause own;
@@ -65,11 +67,13 @@ struct process {
 /// The promises in the comments of token_cache, renewal and token, for processes that take turns.
 struct reference {
   time_point now;
-  token kept;  ///< in the store, like `shared`
+  token kept;                   ///< in the store, like `shared`
+  bool is_replacement = false;  ///< `kept`, of a refused one
   process::pause shared;
 
   bool serves(process const& p, token const& t) const {
-    return now < t.expires_at() && p.refused.count(t.value()) == 0;
+    bool const is_recent = is_replacement && t.value() == kept.value() && now < t.obtained_at() + seconds(30);
+    return now < t.expires_at() && (is_recent || p.refused.count(t.value()) == 0);
   }
   bool rests(process const& p) const { return serves(p, p.held) && now < p.rests_until; }
   bool is_renewed(process const& p) const { return serves(p, kept) && now < kept.renew_at(); }
@@ -80,30 +84,39 @@ struct reference {
   bool asks(process const& p) const { return !rests(p) && !is_renewed(p) && now >= last_pause(p).until; }
 
   /// Of a `get()` that asks nobody, or has asked in vain.
-  outcome get(process& p) const {
+  outcome get(process& p, bool may_take_back = true) const {
     if (!rests(p)) {
       time_point const next = is_renewed(p) ? kept.renew_at() : last_pause(p).until;
       p.rests_until = (std::max)(next, now + milliseconds(1));  // never a hot loop
-      p.held = serves(p, kept) ? kept : p.held;
+      if (serves(p, kept) && (may_take_back || p.refused.count(kept.value()) == 0)) {
+        p.refused.erase(kept.value());
+        p.wants_another = false;
+        p.held = kept;
+      }
     }
     auto const wait = std::chrono::duration_cast<seconds>(last_pause(p).until - now + seconds(1) - nanoseconds(1));
     return outcome{serves(p, p.held) ? p.held : token(), last_pause(p).kind, wait};
   }
-  outcome granted(process& p, token const& t) {
+  outcome granted(process& p, token const& t, bool instead_of_refused) {
     kept = p.held = t;
+    is_replacement = instead_of_refused;
+    p.wants_another = false;
     shared = p.own = process::pause();
     p.rests_until = (std::max)(t.renew_at(), now + milliseconds(1));
     return outcome{t, error_kind::malformed, seconds(0)};
   }
-  outcome failed(process& p, process::pause const& before, error_kind kind, token_record const& saved) {
-    bool const is_same = before.failures > 0 && (before.kind == error_kind::rejected) == (kind == error_kind::rejected);
+  outcome failed(process& p, process::pause const& before, error_kind kind, token_record const& saved,
+                 bool instead_of_refused) {
+    bool const is_rejected = kind == error_kind::rejected;
+    bool const is_same = before.failures > 0 && before.kind != error_kind::rejected;
     p.own.kind = kind;
-    p.own.failures = is_same ? before.failures + 1 : 1;
+    p.own.rejections = before.rejections + (is_rejected ? 1 : 0);
+    p.own.failures = is_rejected ? p.own.rejections : is_same ? before.failures + 1 : 1;
     p.own.until = saved.next_try_at;
     p.own.token_then = kept.value();
     shared = p.own;
     kept = saved.granted;
-    return get(p);
+    return get(p, instead_of_refused);
   }
   bool invalidate(process& p, token const& dead) const {
     if (p.held.empty() || p.held.value() != dead.value() || now < p.may_drop_at) {
@@ -111,6 +124,7 @@ struct reference {
     }
     p.refused.insert(p.held.value());
     p.held = token();
+    p.wants_another = true;
     p.may_drop_at = now + seconds(30);
     return true;
   }
@@ -207,6 +221,7 @@ class world {
         tell([] { return "the store loses its record"; });
         store_->record = token_record();
         model_.kept = token();
+        model_.is_replacement = false;
         model_.shared = process::pause();
         return "";
       case event::crash:
@@ -276,6 +291,7 @@ class world {
       caches_[i]->reset([this] { return server_.ask(); }, store_);
     }
     model_.kept = token();
+    model_.is_replacement = false;
     model_.shared = process::pause();
     return "";
   }
@@ -284,6 +300,7 @@ class world {
     bool const asks = model_.asks(p);
     bool const rests = model_.rests(p);
     process::pause const before = model_.last_pause(p);
+    bool const is_forced = p.wants_another;
     int const calls_before = server_.calls;
     if (is_refused_meanwhile) {
       server_.meanwhile = [&] {
@@ -303,7 +320,9 @@ class world {
     }
     model_.now = server_.clock();
     bool const is_granted = asks && server_.is_granting && model_.now < server_.last.expires_at();
-    outcome const expected = is_granted ? model_.granted(p, server_.last) : asks ? failure(p, before) : model_.get(p);
+    outcome const expected = is_granted ? model_.granted(p, server_.last, is_forced)
+                             : asks     ? failure(p, before, is_forced)
+                                        : model_.get(p);
     bool const is_sent = asks && (server_.is_granting || server_.failing_with != error_kind::configuration);
     ++p.gets;
     p.hits += rests ? 1 : 0;
@@ -326,18 +345,18 @@ class world {
     }
   }
 
-  outcome failure(process& p, process::pause const& before) {
+  outcome failure(process& p, process::pause const& before, bool is_forced) {
     if (server_.is_granting) {  // a token that had ended before it arrived
-      return model_.failed(p, before, error_kind::unavailable, store_->record);
+      return model_.failed(p, before, error_kind::unavailable, store_->record, is_forced);
     }
     if (server_.failing_with == error_kind::configuration) {  // nothing was sent: no trace, no pause
-      outcome expected = model_.get(p);
+      outcome expected = model_.get(p, is_forced);
       p.rests_until = model_.now + milliseconds(1);
       expected.kind = error_kind::configuration;
       expected.retry_after = server_.retry_after;
       return expected;
     }
-    return model_.failed(p, before, server_.failing_with, store_->record);
+    return model_.failed(p, before, server_.failing_with, store_->record, is_forced);
   }
 
   /// The length of a new pause, which chance may choose within bounds.

@@ -92,7 +92,7 @@ TEST_CASE("the time of the next try is told in UTC, never too early and by less 
   for (int i = 0; i < 200; ++i) {
     milliseconds const wait(1000 + 7 * i);
     long long const before = day_ms();
-    std::string const text = detail::with_next_try(unavailable(), wait).what();
+    std::string const text = detail::with_next_try(unavailable(), wait, false).what();
     long long const after = day_ms();
     int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, length = 0;
     REQUIRE(std::sscanf(text.c_str(), "down. Next try not before %4d-%2d-%2dT%2d:%2d:%2dZ.%n", &year, &month, &day,
@@ -105,4 +105,11 @@ TEST_CASE("the time of the next try is told in UTC, never too early and by less 
       CHECK(told <= after + wait.count() + 1000);
     }
   }
+}
+
+TEST_CASE("a failure of an earlier request says that nothing was sent now") {
+  std::string const now = detail::with_next_try(unavailable(), std::chrono::seconds(9), false).what();
+  std::string const later = detail::with_next_try(unavailable(), std::chrono::seconds(9), true).what();
+  CHECK(now.find("nothing was sent") == std::string::npos);
+  CHECK(later.find("nothing was sent, since an earlier request failed: down.") == 0);
 }

@@ -279,6 +279,24 @@ TEST_CASE("a rejected credential is not tried again for 15 minutes, then 30, the
   }
 }
 
+TEST_CASE("other failures between rejections do not make rejections more frequent") {
+  fake_source source;
+  source.is_failing = true;
+  token_cache const tokens = cache_around(source);
+  int rejections = 0;
+  for (boot_clock::time_point const end = source.clock() + std::chrono::hours(24); source.clock() < end;) {
+    bool const is_rejecting = source.failing_with == error_kind::rejected;
+    int const before = source.requests;
+    failure_of(tokens);
+    if (source.requests > before) {
+      rejections += is_rejecting ? 1 : 0;
+      source.failing_with = is_rejecting ? error_kind::unavailable : error_kind::rejected;
+    }
+    source.clock.advance(minutes(1));
+  }
+  CHECK(rejections <= 7);  // after 0, 15, 45, 105, 225, 465 and 945 minutes
+}
+
 TEST_CASE("a credential rejected at a renewal latches while the old token serves") {
   fake_source source;
   token_cache const tokens = cache_around(source);
@@ -338,6 +356,42 @@ TEST_CASE("an API that refuses every token gets at most one new one in 30 second
     source.clock.advance(seconds(1));
   }
   CHECK(source.requests <= 3600 / 30 + 2);
+}
+
+TEST_CASE("an API that refuses what the server grants again and again cannot make us hammer it") {
+  fake_source source;
+  int requests = 0;
+  token_cache const tokens(
+      [&] {
+        ++requests;
+        return token("the-same", "scope", source.clock(), source.clock() + minutes(30));
+      },
+      source.clock);
+  int calls = 0;
+  for (int i = 0; i < 29; ++i) {
+    CHECK(call_with_token(tokens, [&calls](token const&) {
+            ++calls;
+            return 401;
+          }) == 401);
+    source.clock.advance(seconds(1));
+  }
+  CHECK(requests == 2);
+  CHECK(calls == 29);  // none is repeated with the token that was just refused
+}
+
+TEST_CASE("processes that share a store force one renewal in 30 seconds together") {
+  fake_source source;
+  auto const store = std::make_shared<memory_store>();
+  for (int process = 0; process < 30; ++process) {
+    token_cache const tokens(std::ref(source), source.clock, store);
+    CHECK(call_with_token(tokens, [](token const&) { return 401; }) == 401);
+    source.clock.advance(seconds(1));
+  }
+  CHECK(source.requests == 2);
+  source.clock.advance(seconds(2));
+  token_cache const tokens(std::ref(source), source.clock, store);
+  CHECK(call_with_token(tokens, [](token const& held) { return held.value() == "token-2" ? 401 : 200; }) == 200);
+  CHECK(source.requests == 3);
 }
 
 TEST_CASE("a token that the API refused is not served again when its replacement cannot be had") {
@@ -559,6 +613,69 @@ TEST_CASE("a reset while a request is under way is not undone by its answer") {
   CHECK(tokens.get().value() == "of-the-new-credentials");
 }
 
+TEST_CASE("a reset frees those who wait for the old credentials' request") {
+  gate asked;
+  gate answers;
+  token_cache const tokens([&]() -> token {
+    asked.open();
+    answers.pass();
+    throw error(error_kind::rejected, "old password");
+  });
+  auto get = [&tokens](std::string& got) {
+    try {
+      got = tokens.get().value();
+    } catch (error const& failure) {
+      got = failure.what();
+    }
+  };
+  std::string leaders;
+  std::string waiters;
+  std::thread leader(get, std::ref(leaders));
+  asked.pass();
+  std::thread waiter(get, std::ref(waiters));
+  while (tokens.status().joins == 0) {
+    std::this_thread::yield();
+  }
+  tokens.reset([] { return token("new", "", boot_clock::now(), boot_clock::now() + minutes(30)); });
+  waiter.join();  // would wait for the old request, which is not answered
+  answers.open();
+  leader.join();
+  CHECK(waiters == "new");
+  CHECK(tokens.get().value() == "new");
+  CHECK(tokens.status().last_error.empty());
+}
+
+TEST_CASE("a source that asks its own cache is told so, and waits for nobody") {
+  std::unique_ptr<token_cache> tokens;
+  tokens.reset(new token_cache([&tokens] { return tokens->get(); }));
+  error const failure = failure_of(*tokens);
+  CHECK(failure.kind() == error_kind::configuration);
+  CHECK(std::string(failure.what()).find("must not ask its own cache") != std::string::npos);
+}
+
+TEST_CASE("a source or a store that is missing is refused at once") {
+  CHECK_THROWS_WITH_AS(token_cache{token_source()}, doctest::Contains("token source"), error);
+  fake_source source;
+  CHECK_THROWS_WITH_AS(token_cache(std::ref(source), source.clock, nullptr), doctest::Contains("token store"), error);
+}
+
+TEST_CASE("no patience, however negative, waits") {
+  gate asked;
+  gate answers;
+  token_cache const tokens([&] {
+    asked.open();
+    answers.pass();
+    return token("late", "", boot_clock::now(), boot_clock::now() + minutes(30));
+  });
+  std::thread leader([&tokens] { tokens.get(); });
+  asked.pass();
+  for (auto patience : {std::chrono::milliseconds(0), (std::chrono::milliseconds::min)()}) {
+    CHECK(tests::error_of([&] { tokens.get(patience); }).kind() == error_kind::timed_out);
+  }
+  answers.open();
+  leader.join();
+}
+
 TEST_CASE("threads may end while the cache ends, and no copy of the token is left") {
   for (int round = 0; round < 200; ++round) {
     std::vector<std::thread> threads;
@@ -606,7 +723,7 @@ TEST_CASE("status tells what was done and what is held, never the token") {
   CHECK(status.requests == 1);
   CHECK(status.failures == 0);
   CHECK(status.obtained_at == first.obtained_at());
-  CHECK(status.renews_at == first.renew_at());
+  CHECK(status.renew_at == first.renew_at());
   CHECK(status.expires_at == first.expires_at());
   CHECK(std::string(status.last_reason) == "no living token");
   CHECK(status.last_error.empty());
@@ -617,7 +734,7 @@ TEST_CASE("status tells what was done and what is held, never the token") {
   status = tokens.status();
   CHECK(status.failures == 1);
   CHECK(std::string(status.last_reason) == "about to expire");
-  CHECK(status.last_error.find("no token today") == 0);
+  CHECK(status.last_error.find("unavailable: no token today") == 0);
 
   source.is_failing = false;
   source.clock.advance(seconds(5));
@@ -634,6 +751,14 @@ TEST_CASE("the reason of a forced renewal is told") {
   CHECK(std::string(tokens.status().last_reason) == "refused by the API");
 }
 
+TEST_CASE("an observer may throw and loses nothing by it") {
+  fake_source source;
+  token_cache const tokens(std::ref(source), source.clock, std::make_shared<memory_store>(),
+                           [](token_cache_status const&) { throw 1; });
+  CHECK(tokens.get().value() == "token-1");
+  CHECK(tokens.get().value() == "token-1");
+}
+
 TEST_CASE("an observer hears of each renewal, and of nothing else") {
   fake_source source;
   std::vector<token_cache_status> heard;
@@ -647,5 +772,9 @@ TEST_CASE("an observer hears of each renewal, and of nothing else") {
   REQUIRE(heard.size() == 2);
   CHECK(heard[0].last_error.empty());
   CHECK(heard[1].failures == 1);
-  CHECK_FALSE(heard[1].last_error.empty());
+  CHECK(heard[1].last_error.find("unavailable: no token today.") == 0);
+  for (int poll = 0; poll < 10; ++poll) {
+    CHECK_THROWS_AS(tokens.get(), error);  // in the pause
+  }
+  CHECK(heard.size() == 2);
 }

@@ -153,18 +153,32 @@ TEST_CASE("two sets of credentials share a folder, not a token") {
   CHECK(holds(*store_in(place.path()), "ours"));
 }
 
-TEST_CASE("a token of rotated credentials is replaced") {
+TEST_CASE("an old password that is still in use somewhere takes neither token nor pause from the new one") {
   tests::folder const place;
-  store_in(place.path())->save(granted("old"));
-  credentials rotated = some_credentials();
-  rotated.client_secret = "rotated secret";
-  token_file store(place.path(), fingerprint(test_environment, rotated));
-  bool const read_by_chance = !store.load().granted.empty();  // one in 65,536 times
-  if (!read_by_chance) {
-    store.save(granted("new"));
-    CHECK(holds(store, "new"));
-    CHECK(store_in(place.path())->load().granted.empty());
+  credentials old = some_credentials();
+  old.password = "old password";
+  int requests = 0;
+  auto run = [&](credentials const& who) {
+    auto const store = std::make_shared<token_file>(place.path(), fingerprint(test_environment, who));
+    token_cache const tokens(
+        [&requests, &who, &old]() -> token {
+          ++requests;
+          if (who.password.reveal() == old.password.reveal()) {
+            throw error(error_kind::rejected, "wrong password");
+          }
+          return granted("new").granted;
+        },
+        boot_clock::now, store);
+    try {
+      tokens.get();
+    } catch (error const&) {
+    }
+  };
+  for (int i = 0; i < 5; ++i) {
+    run(old);
+    run(some_credentials());
   }
+  CHECK(requests == 2);
 }
 
 TEST_CASE("the file has mode 0600, its folder and those made above it 0700, whatever the umask") {
@@ -399,7 +413,7 @@ TEST_CASE("a folder that cannot be written costs the sharing, never the token, a
             chmod((place / "a").c_str(), 0500);
             int const status = works_alone(store, clock);
             chmod((place / "a").c_str(), 0700);
-            return store->is_shared() ? status : 91;
+            return store->is_shared() ? 91 : status;
           }) == 0);
   }
 }

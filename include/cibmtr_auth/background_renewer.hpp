@@ -6,34 +6,43 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
 
+#include <cibmtr_auth/per_process.hpp>
 #include <cibmtr_auth/token_cache.hpp>
 
 namespace cibmtr_auth {
 
 /// Owns a thread that calls `get()` every second, which costs nothing until it is time to renew. Failures are told by the
-/// cache's status and observer. The destructor ends the thread, after the request it may be making. Make one after a fork, not before.
+/// cache's status and observer. The destructor ends the thread, after the request it may be making. A forked child
+/// has no such thread: make another one there.
 class background_renewer {
  public:
-  explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)), thread_([this] { run(); }) {}
+  explicit background_renewer(token_cache tokens)
+      : tokens_(std::move(tokens)), forks_(detail::count_forks_from_now_on()), thread_([this] { run(); }) {}
   background_renewer(background_renewer const&) = delete;
   background_renewer& operator=(background_renewer const&) = delete;
   ~background_renewer() {
-    {
-      std::lock_guard<std::mutex> const lock(mutex_);
-      is_ending_ = true;
+    if (forks_ != detail::count_forks()) {
+      thread_.detach();   // the child of a fork has no such thread,
+      signal_.release();  // and must not wait for it to leave the condition variable
+      return;
     }
-    ending_.notify_one();
+    {
+      std::lock_guard<std::mutex> const lock(signal_->mutex);
+      signal_->is_ending = true;
+    }
+    signal_->ending.notify_one();
     thread_.join();
   }
 
  private:
   void run() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (!is_ending_) {
+    std::unique_lock<std::mutex> lock(signal_->mutex);
+    while (!signal_->is_ending) {
       lock.unlock();
       try {
         tokens_.get();
@@ -41,14 +50,19 @@ class background_renewer {
         // The cache keeps it for whoever asks.
       }
       lock.lock();
-      ending_.wait_for(lock, std::chrono::seconds(1), [this] { return is_ending_; });
+      signal_->ending.wait_for(lock, std::chrono::seconds(1), [this] { return signal_->is_ending; });
     }
   }
 
+  struct signal {
+    std::mutex mutex;
+    std::condition_variable ending;
+    bool is_ending = false;
+  };
+
   token_cache const tokens_;
-  std::mutex mutex_;
-  std::condition_variable ending_;
-  bool is_ending_ = false;
+  unsigned const forks_;
+  std::unique_ptr<signal> signal_{new signal};
   std::thread thread_;
 };
 

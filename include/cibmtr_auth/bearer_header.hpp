@@ -18,8 +18,8 @@ inline std::pair<std::string, std::string> bearer_header(token const& t) {
 }
 
 /// Makes an API call with a living token and returns its HTTP status. `call` takes the token, makes the call and returns
-/// the status. A 401 means that the token died early: it is dropped, and the call is repeated once with a new one; the second
-/// status is returned as it is. A 403 is never a reason to renew. Throws what `get()` and `call` throw.
+/// the status. A 401 means that the token died early: it is dropped, and the call is repeated once with a new one, if there is
+/// one; the second status is returned as it is. A 403 is never a reason to renew. Throws what `get()` and `call` throw.
 template <typename Call>
 int call_with_token(token_cache const& tokens, Call call) {
   token const held = tokens.get();
@@ -28,7 +28,8 @@ int call_with_token(token_cache const& tokens, Call call) {
     return status;
   }
   tokens.invalidate(held);
-  return call(tokens.get());
+  token const other = tokens.get();
+  return other.value() == held.value() ? status : call(other);
 }
 
 }  // namespace cibmtr_auth

@@ -22,8 +22,8 @@ inline std::uint64_t mix(std::uint64_t bits) noexcept {
 
 }  // namespace detail
 
-/// Tells records of different credentials apart. Shared records hold `name()` and `check()`, 16 bits of a hash that is salted with
-/// the name and changes when a password does, but fits one in 65,536 wrong guesses too: nobody can confirm a password with it. The
+/// Tells records of different credentials apart. Shared records hold `name()` and `check()`, 16 bits of a hash that is salted and
+/// changes when a password does, but fits one in 65,536 wrong guesses too: nobody can confirm a password with it. The
 /// salt is always the same, since another one each time would give away another 16 bits each time.
 class fingerprint {
  public:
@@ -33,24 +33,26 @@ class fingerprint {
     for (std::string const* field : {&token_url, &who.client_id, &who.scope, &who.username}) {
       add(*field);
     }
-    name_ = detail::mix(hash_);
+    salt_ = detail::mix(hash_);
     add(who.client_secret.reveal());
     add(who.password.reveal());
   }
 
-  /// 16 hexadecimal digits for a token URL, a client, a scope and a user: a file's name or a key.
-  std::string name() const {
-    static char const hex[] = "0123456789abcdef";
-    std::string digits;
-    for (unsigned shift = 64; shift > 0; shift -= 4) {
-      digits += hex[name_ >> (shift - 4) & 15U];
-    }
-    return digits;
-  }
+  /// 16 hexadecimal digits for a token URL, a client, a scope and a user, and 4 for `check()`: a file's name or a key. An old
+  /// password that is still in use somewhere has a record and a pause of its own.
+  std::string name() const { return digits(salt_, 64) + digits(check(), 16); }
   /// 0 to 65535, of everything, secrets included.
-  unsigned check() const noexcept { return static_cast<unsigned>(detail::mix(hash_ ^ name_) >> 48U); }
+  unsigned check() const noexcept { return static_cast<unsigned>(detail::mix(hash_ ^ salt_) >> 48U); }
 
  private:
+  static std::string digits(std::uint64_t bits, unsigned count) {
+    std::string text;
+    for (unsigned shift = count; shift > 0; shift -= 4) {
+      text += "0123456789abcdef"[bits >> (shift - 4) & 15U];
+    }
+    return text;
+  }
+
   /// FNV-1a, with the length after each field, so that no two fields can be shifted into each other.
   void add(std::string const& field) noexcept {
     for (char const byte : field) {
@@ -60,7 +62,7 @@ class fingerprint {
   }
 
   std::uint64_t hash_ = 0xCBF29CE484222325U;
-  std::uint64_t name_ = 0;
+  std::uint64_t salt_ = 0;
 };
 
 }  // namespace cibmtr_auth

@@ -28,9 +28,11 @@ class held_token {
   bool is_alive(boot_clock::time_point now) const noexcept { return now < held_.expires_at(); }
   bool is_fresh(boot_clock::time_point now) const noexcept { return is_alive(now) && now < renew_at_; }
 
-  void take(renewal_outcome const& outcome, boot_clock::time_point now) noexcept {
-    // Not the one that the API has refused while the request was under way.
-    if (!outcome.granted.empty() && outcome.granted.value() != refused_.value()) {
+  /// What came of asking for another token than `unwanted`. Not the one that the API has refused since, but the one that it refused
+  /// before when the server grants it again.
+  void take(renewal_outcome const& outcome, token const& unwanted, boot_clock::time_point now) noexcept {
+    bool const is_refused = outcome.granted.value() == refused_.value() && refused_.value() != unwanted.value();
+    if (!outcome.granted.empty() && !is_refused) {
       held_ = outcome.granted;
       refused_ = token();
     }

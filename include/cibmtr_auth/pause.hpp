@@ -53,9 +53,11 @@ inline double chance_at(boot_clock::time_point now) {
   return static_cast<double>(bits >> 11U) / static_cast<double>(std::uint64_t{1} << 53U);
 }
 
-inline error with_next_try(error const& failure, boot_clock::duration wait) {
+/// `failure`, of just now or of an earlier request, with the time until which nobody asks.
+inline error with_next_try(error const& failure, boot_clock::duration wait, bool is_earlier) {
   auto const rounded_up = wait + std::chrono::nanoseconds(999999999);
-  std::string said = failure.what();
+  std::string said = is_earlier ? "nothing was sent, since an earlier request failed: " : "";
+  said += failure.what();
   said += said.empty() || said.back() == '.' ? "" : ".";
   return error(failure.kind(), said + " Next try not before " + utc_time_in(rounded_up) + ".", failure.http_status(),
                failure.oauth_error(), std::chrono::duration_cast<std::chrono::seconds>(rounded_up));

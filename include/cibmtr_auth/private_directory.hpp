@@ -86,13 +86,13 @@ class private_directory {
     return secret(std::move(text));
   }
 
-  /// Whole or not at all: a reader finds the old text or the new one.
-  void write(std::string const& name, secret const& text) const {
+  /// Whole or not at all: a reader finds the old text or the new one. False when it could not be written.
+  bool write(std::string const& name, secret const& text) const {
     std::string const whole = path_ + "/" + name;
     std::string const part = whole + ".part";
     int const file = is_usable() ? open_new(part) : -1;
     if (file < 0) {
-      return;
+      return false;
     }
     std::string const& all = text.reveal();
     std::size_t length = 0;
@@ -100,9 +100,11 @@ class private_directory {
       put = (std::max)(write_some(file, all.data() + length, all.size() - length), 0LL);
     }
     close_file(file);
-    if (length != all.size() || !replace_file(part, whole)) {
+    bool const is_written = length == all.size() && replace_file(part, whole);
+    if (!is_written) {
       remove(part.c_str());
     }
+    return is_written;
   }
 
   lock_result lock(std::string const& name, std::unique_ptr<file_lock>& taken) const {

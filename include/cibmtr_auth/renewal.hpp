@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/pause.hpp>
 #include <cibmtr_auth/token.hpp>
@@ -35,9 +36,13 @@ struct renewal_outcome {
 class renewal {
  public:
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
-      : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {}
+      : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {
+    detail::require(ask_ != nullptr, "token source", "is empty: give a function");
+    detail::require(store_ != nullptr, "token store", "is missing: leave it out, or give one");
+  }
 
-  /// Gives anything but `refused`, a token that the API no longer takes. Another process that asks is waited for as long as
+  /// Gives anything but `refused`, a token that the API no longer takes; but its replacement of less than 30 seconds ago is not
+  /// replaced in its turn, or an API that takes none would have all who share the store ask all the time. Another process that asks is waited for as long as
   /// `patience` says, and never longer than any exchange takes: after a minute this one asks alone. Whatever is thrown meanwhile
   /// is in the outcome.
   renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::minutes(1)) const {
@@ -57,14 +62,17 @@ class renewal {
       std::unique_ptr<token_store::lock> const lock = store_->try_lock();
       token_record const record = load();
       boot_clock::time_point const now = now_();
-      bool const is_usable = now < record.granted.expires_at() && record.granted.value() != refused.value();
+      bool const is_recent = record.is_replacement && now < record.granted.obtained_at() + std::chrono::seconds(30);
+      bool const is_usable =
+          now < record.granted.expires_at() && (is_recent || record.granted.value() != refused.value());
       if (is_usable && now < record.granted.renew_at()) {
         return outcome(record.granted, nullptr, record.granted.renew_at());
       }
       bool const has_waited = steady_clock::now() >= end_of_patience;
       token const fallback = is_usable ? record.granted : token();
       if (lock || (has_waited && patience >= longest)) {
-        return now < record.next_try_at && record.failure ? not_yet(record, fallback, now) : ask(record, fallback);
+        return now < record.next_try_at && record.failure ? not_yet(record, fallback, now, true)
+                                                          : ask(record, fallback, !refused.empty());
       }
       if (is_usable) {
         return outcome(fallback, nullptr, now + std::chrono::seconds(1));
@@ -105,20 +113,22 @@ class renewal {
     return result;
   }
 
-  static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now) {
+  static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now,
+                                 bool is_earlier) {
     try {
-      throw detail::with_next_try(*record.failure, record.next_try_at - now);
+      throw detail::with_next_try(*record.failure, record.next_try_at - now, is_earlier);
     } catch (...) {  // or what came in its way: memory may be short
       return outcome(fallback, std::current_exception(), record.next_try_at);
     }
   }
 
-  renewal_outcome ask(token_record const& before, token const& fallback) const {
+  renewal_outcome ask(token_record const& before, token const& fallback, bool is_replacement) const {
     renewal_outcome result;
     bool was_sent = true;
     try {
       token_record record;
       record.granted = living(ask_());
+      record.is_replacement = is_replacement;
       last_failed_->save(token_record());
       save(record);
       result = outcome(record.granted, nullptr, record.granted.renew_at());
@@ -144,18 +154,20 @@ class renewal {
   renewal_outcome failed(token_record const& before, token const& usable_before, error const& failure) const {
     boot_clock::time_point const now = now_();
     token const fallback = now < usable_before.expires_at() ? usable_before : token();  // asking takes time
-    bool const is_same_sort =
-        before.failure && (before.failure->kind() == error_kind::rejected) == (failure.kind() == error_kind::rejected);
+    bool const is_rejected = failure.kind() == error_kind::rejected;
+    bool const is_another = before.failure && before.failure->kind() != error_kind::rejected;
     token_record record;
     record.granted = fallback;
+    record.is_replacement = before.is_replacement;
     record.failure = kept(failure);
-    record.failures = is_same_sort ? before.failures + 1 : 1;
+    record.rejections = before.rejections + (is_rejected ? 1 : 0);
+    record.failures = is_rejected ? record.rejections : is_another ? before.failures + 1 : 1;
     record.next_try_at = now + detail::pause_after(failure, record.failures, detail::chance_at(now));
     save(record);
     token_record mine = record;
     mine.granted = before.granted;
     last_failed_->save(mine);
-    return not_yet(record, fallback, now);
+    return not_yet(record, fallback, now, false);
   }
 
   /// However short memory is, there is a pause.

@@ -10,9 +10,11 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/held_token.hpp>
 #include <cibmtr_auth/per_process.hpp>
@@ -54,7 +56,12 @@ class shared_cache {
     std::lock_guard<std::mutex> const lock(mine.mutex);
     renews_with_.swap(other);
     mine.held.forget();
-    mine.under_way.reset();
+    mine.last_failure = nullptr;
+    if (mine.under_way) {
+      mine.under_way->abandon();
+      mine.under_way.reset();
+      mine.done.notify_all();
+    }
   }
 
   token_cache_status status() {
@@ -65,7 +72,7 @@ class shared_cache {
     result.gets += without_lock;
     result.hits += without_lock;
     result.obtained_at = mine.held.get().obtained_at();
-    result.renews_at = mine.held.renew_at();
+    result.renew_at = mine.held.renew_at();
     result.expires_at = mine.held.get().expires_at();
     result.last_error = text_of(mine.last_failure);
     return result;
@@ -76,10 +83,12 @@ class shared_cache {
 
   struct request {
     bool is_done = false;
-    bool is_abandoned = false;  ///< by a caller with too little patience, which is not the others' outcome
+    bool is_abandoned = false;  ///< by an impatient caller or a reset, which is not the others' outcome
+    std::thread::id const asker = std::this_thread::get_id();
     token granted;
     std::exception_ptr failure;
 
+    void abandon() { is_done = is_abandoned = true; }
     token result() const {
       if (failure) {
         std::rethrow_exception(failure);
@@ -92,7 +101,7 @@ class shared_cache {
     std::mutex mutex;  ///< over all that follows
     std::condition_variable done;
     held_token held;
-    std::shared_ptr<request const> under_way;
+    std::shared_ptr<request> under_way;
     std::exception_ptr last_failure;
     token_cache_status status;
     thread_tokens copies;
@@ -116,10 +125,12 @@ class shared_cache {
   token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
     using std::chrono::steady_clock;
     std::chrono::milliseconds const longest = std::chrono::hours(24);
-    steady_clock::time_point const end_of_patience = steady_clock::now() + (std::min)(patience, longest);
+    steady_clock::time_point const end_of_patience =
+        steady_clock::now() + (std::max)(std::chrono::milliseconds::zero(), (std::min)(patience, longest));
     ++mine.status.joins;
     while (mine.under_way && !mine.serves(now_())) {
       std::shared_ptr<request const> const awaited = mine.under_way;
+      require(awaited->asker != std::this_thread::get_id(), "token source", "must not ask its own cache");
       if (!mine.done.wait_until(lock, end_of_patience, [&awaited] { return awaited->is_done; })) {
         throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
       }
@@ -144,23 +155,30 @@ class shared_cache {
     lock.lock();
     bool const is_current = renews_with_.get() == renews_with;  // else it was reset, and this is nobody's token
     if (is_current) {
-      mine.held.take(outcome, now_());
+      mine.held.take(outcome, refused, now_());
       mine.under_way.reset();
       mine.last_failure = outcome.has_left_early ? mine.last_failure : outcome.failure;
     }
     bool const is_alive_still = is_current && mine.held.is_alive(now_());
     current->granted = !outcome.failure ? outcome.granted : is_alive_still ? mine.held.get() : token();
     current->failure = current->granted.empty() ? outcome.failure : nullptr;
-    current->is_abandoned = outcome.has_left_early && current->failure;
+    current->is_abandoned = !is_current || (outcome.has_left_early && current->failure);
     current->is_done = true;
     mine.status.requests += outcome.was_asked ? 1 : 0;
     mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
     mine.done.notify_all();
     lock.unlock();
-    if (observer_ && !outcome.has_left_early) {
-      observer_(status());
+    if (observer_ && (outcome.was_asked || !outcome.failure)) {
+      tell();
     }
     return current->result();
+  }
+
+  void tell() {
+    try {
+      observer_(status());
+    } catch (...) {  // the token is not the observer's to lose
+    }
   }
 
   clock_function const now_;

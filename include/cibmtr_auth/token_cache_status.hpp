@@ -9,6 +9,7 @@
 #include <string>
 
 #include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/error.hpp>
 
 namespace cibmtr_auth {
 
@@ -20,13 +21,14 @@ struct token_cache_status {
   unsigned long long requests = 0;  ///< token requests sent
   unsigned long long failures = 0;  ///< of these, failed
   boot_clock::time_point obtained_at;
-  boot_clock::time_point renews_at;
+  boot_clock::time_point renew_at;
   boot_clock::time_point expires_at;
-  std::string last_error;            ///< of the last renewal; empty when it succeeded
+  std::string last_error;            ///< of the last renewal: its kind and text; empty when it succeeded
   char const* last_reason = "none";  ///< why the last renewal was started
 };
 
-/// Told after each renewal, by the thread that made it. Must not throw.
+/// Told after each token request, and each token that another process or machine got, by the thread that asked. What it
+/// throws is dropped.
 using token_observer = std::function<void(token_cache_status const&)>;
 
 namespace detail {
@@ -36,6 +38,8 @@ inline std::string text_of(std::exception_ptr const& failure) {
     if (failure) {
       std::rethrow_exception(failure);
     }
+  } catch (error const& thrown) {
+    return std::string(to_string(thrown.kind())) + ": " + thrown.what();
   } catch (std::exception const& thrown) {
     return thrown.what();
   } catch (...) {

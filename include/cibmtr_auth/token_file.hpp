@@ -4,6 +4,7 @@
 #ifndef CIBMTR_AUTH_TOKEN_FILE_HPP
 #define CIBMTR_AUTH_TOKEN_FILE_HPP
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -58,11 +59,11 @@ class token_file : public token_store {
     return text.empty() ? token_record() : read_record(text.reveal(), whose_, clock());
   }
   void save(token_record const& record) override {
-    directory_.write(whose_.name() + ".json", write_record(record, whose_, clock()));
+    is_written_ = directory_.write(whose_.name() + ".json", write_record(record, whose_, clock()));
   }
 
-  /// Whether there is a folder to share through.
-  bool is_shared() const { return directory_.is_usable(); }
+  /// Whether there is a folder to share through, and the last record could be written there.
+  bool is_shared() const { return is_written_ && directory_.is_usable(); }
 
  private:
   struct held : lock {
@@ -88,6 +89,7 @@ class token_file : public token_store {
   detail::private_directory directory_;
   fingerprint whose_;
   clock_function now_;
+  std::atomic<bool> is_written_{true};
 };
 
 }  // namespace cibmtr_auth

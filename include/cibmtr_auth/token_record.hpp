@@ -27,7 +27,9 @@ namespace cibmtr_auth {
 /// The last token granted, and after failures why there is no newer one and when to ask again.
 struct token_record {
   token granted;
-  int failures = 0;  ///< of the same sort, in a row
+  bool is_replacement = false;  ///< `granted` stands for one that the API refused
+  int failures = 0;             ///< of the same sort (rejections, or others), in a row
+  int rejections = 0;           ///< since the last grant
   std::shared_ptr<error const> failure;
   boot_clock::time_point next_try_at;
 };
@@ -59,6 +61,11 @@ inline std::int64_t number_of(json_object const& object, char const* name) {
   bool const is_whole = member && member->is == json_member::type::number && member->number >= 0 &&
                         member->number <= 9007199254740992.0 && std::floor(member->number) == member->number;
   return is_whole ? static_cast<std::int64_t>(member->number) : -1;
+}
+
+/// From 0 to 1000.
+inline int count_of(json_object const& object, char const* name) {
+  return static_cast<int>((std::max)(std::int64_t{0}, (std::min)(number_of(object, name), std::int64_t{1000})));
 }
 
 inline std::string text_of(json_object const& object, char const* name) {
@@ -102,12 +109,14 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
     add("obtained_ms", std::to_string(detail::to_ms(clock, record.granted.obtained_at())));
     add("expires_ms", std::to_string(detail::to_ms(clock, record.granted.expires_at())));
     add("scope", detail::quoted(record.granted.scope()));
+    add("replacement", record.is_replacement ? "1" : "0");
     add("access_token", "\"");
     text += record.granted.value();
     text += '"';
   }
   if (record.failure) {
     add("failures", std::to_string(record.failures));
+    add("rejections", std::to_string(record.rejections));
     add("next_try_ms", std::to_string(detail::to_ms(clock, record.next_try_at)));
     add("kind", detail::quoted(to_string(record.failure->kind())));
     add("http_status", std::to_string(record.failure->http_status()));
@@ -147,14 +156,15 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
   bool const is_sound = value && detail::is_b64token(*value) && obtained >= 0 && obtained <= written && life >= 0 &&
                         life <= 366LL * 86400 * 1000;
   if (same_clock && is_sound) {
+    record.is_replacement = detail::number_of(object, "replacement") == 1;
     record.granted = token(*value, detail::text_of(object, "scope"), time_of("obtained_ms"), time_of("expires_ms"));
   }
   std::int64_t const wait = detail::number_of(object, "next_try_ms") - written;
   for (error_kind kind : {error_kind::rejected, error_kind::rate_limited, error_kind::unavailable, error_kind::network,
                           error_kind::tls, error_kind::timed_out, error_kind::malformed}) {
     if (detail::text_of(object, "kind") == to_string(kind) && wait >= 0 && wait <= 2 * 86400 * 1000) {
-      std::int64_t const failures = detail::number_of(object, "failures");
-      record.failures = static_cast<int>((std::max)(std::int64_t{1}, (std::min)(failures, std::int64_t{1000})));
+      record.failures = (std::max)(1, detail::count_of(object, "failures"));
+      record.rejections = detail::count_of(object, "rejections");
       std::int64_t const status = (std::max)(std::int64_t{0}, detail::number_of(object, "http_status"));
       record.failure =
           std::make_shared<error const>(kind, detail::text_of(object, "message"), static_cast<int>(status % 1000),
