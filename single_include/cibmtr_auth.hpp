@@ -53,7 +53,7 @@
 #define CIBMTR_AUTH_CONFIG_HPP
 
 /// The version, stated here and nowhere else: the build files and the `User-Agent` read it.
-#define CIBMTR_AUTH_VERSION "0.1.0"
+#define CIBMTR_AUTH_VERSION "1.0.0"
 
 /// 1: `default_environment` is production. The default is test, so that a forgotten switch cannot
 /// reach production. May differ between the files of one program.
