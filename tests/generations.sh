@@ -62,7 +62,7 @@ fetch_from() {
     dpkg-source --no-check -x "$folder"/*.dsc "$folder/unpacked" &&
     dpkg-deb -x "$folder"/libcpp-httplib-dev_*.deb "$folder/split" &&
     mkdir "$folder/include" && cp "$folder/unpacked/httplib.h" "$folder/include" &&
-    rm -rf "$folder/unpacked" "$folder/lists" "$folder/cache" && touch "$folder/is_complete"
+    rm -rf "$folder/lists" "$folder/cache" && touch "$folder/is_complete"
 }
 
 # fetch SUITE: from whichever of this machine's package sources has it.

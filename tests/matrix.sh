@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The long part of CI: the suite under every standard and compiler, under sanitizers, and built by Meson; real servers and
-# proxies; every generation of cpp-httplib; fuzzers.
+# proxies; every generation of cpp-httplib; every way into a project; fuzzers.
 # Run tests/run.sh first; it installs what this needs.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.."
@@ -56,6 +56,7 @@ CIBMTR_AUTH_MODEL_SEQUENCES=10000 CIBMTR_AUTH_STRESS_SECONDS=60 run threads with
 run meson with_meson
 run network tests/real_network.sh
 run generations tests/generations.sh
+run packages tests/packages.sh
 run fuzz tests/fuzz.sh 60
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// What every file of this program includes. Only tokens.cpp pays for cpp-httplib and OpenSSL.
+
+#ifndef TOKENS_HPP
+#define TOKENS_HPP
+
+#ifndef CIBMTR_AUTH_HTTPS
+#define CIBMTR_AUTH_HTTPS 0
+#endif
+#include <cibmtr_auth.hpp>
+
+cibmtr_auth::token_cache& tokens();
+
+#endif  // TOKENS_HPP
