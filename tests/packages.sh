@@ -299,7 +299,8 @@ meson_missing() {
 # installed_files: what both builds install into the prefix /usr.
 installed_files() {
   (cd include && find . -name '*.hpp' | sed 's,^\.,usr/include,')
-  printf '%s\n' usr/bin/cibmtr-token usr/share/pkgconfig/cibmtr_auth.pc
+  printf '%s\n' usr/bin/cibmtr-token usr/share/bash-completion/completions/cibmtr-token \
+    usr/share/man/man1/cibmtr-token.1 usr/share/pkgconfig/cibmtr_auth.pc
 }
 
 # is_package FOLDER FILE...: these files, of which none names this machine's folders, and the program runs.
