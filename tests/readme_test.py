@@ -58,12 +58,19 @@ class Readme(unittest.TestCase):
         cmake = set(re.findall(r"(?m)^option\((CIBMTR_AUTH_\w+) ", read("CMakeLists.txt")))
         self.assert_table_lists(cmake, "CMake")
         meson = set(re.findall(r"(?m)^option\('(\w+)'", read("meson_options.txt")))
-        section = re.search(r"(?s)\*\*Meson:\*\*.*?\n\n", README).group(0)
+        section = re.search(r"(?s)\n\*\*Meson\*\*.*?\n\*\*make\*\*", README).group(0)
         self.assertEqual({name for name in meson if "`%s`" % name not in section}, set())
 
+    def test_shows_the_projects_of_the_ways_in_as_they_stand(self):
+        section = re.search(r"(?s)\n## Add it to your project\n.*?\n### Switches\n", README).group(0)
+        snippets = re.findall(r"(?s)```(?:cmake|meson|ini|make|cpp)\n(.*?)```", section)
+        self.assertGreaterEqual(len(snippets), 8)
+        files = [path.read_text(encoding="utf-8") for path in ROOT.glob("tests/packages/*/**/*") if path.is_file()]
+        self.assertEqual([snippet for snippet in snippets if not any(snippet in text for text in files)], [])
+
     def test_its_commands_exist_and_can_be_run(self):
-        for command in ("examples/try.sh", "tests/run.sh", "tests/fuzz.sh", "tests/benchmarks/run.sh", "tests/benchmarks/cold_start.sh",
-                        "single_include/amalgamate.py"):
+        for command in ("examples/try.sh", "tests/run.sh", "tests/fuzz.sh", "tests/packages.sh", "tests/benchmarks/run.sh",
+                        "tests/benchmarks/cold_start.sh", "single_include/amalgamate.py"):
             self.assertIn(command, README)
             self.assertTrue((ROOT / command).stat().st_mode & 0o100)
 
