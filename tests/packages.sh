@@ -180,6 +180,8 @@ cmake_missing() {
     refused "libssl-dev), cpp-httplib (" "${no_httplib[@]}" "${here[@]}" "${no_openssl[@]}"
     refused "$remedy" "${here[@]}" "${no_openssl[@]}"
   done
+  refused 'The programs need CLI11 (Debian: libcli11-dev).' \
+    cmake -S "$source" -B build --fresh -DCMAKE_DISABLE_FIND_PACKAGE_CLI11=ON
   sed -i 's/ REQUIRED//; /target_link_libraries/d' CMakeLists.txt
   cmake -S . -B build --fresh "-DCMAKE_PREFIX_PATH=$work/by_cmake" "${no_openssl[@]}"
 }
