@@ -82,6 +82,16 @@ int main(int argc, char** argv) {
   app.add_option("--credentials-file", credentials_file, "write the account here, as JSON only you can read");
   app.add_option("--ready-file", ready_file,
                  "write TOKEN_URL, API_URL and PORT here once all is ready, for a shell to source");
+  app.footer(
+      "To make it misbehave, POST to https://localhost:PORT/sandbox/...\n"
+      "  revoke  no body: the API refuses every token issued so far\n"
+      "  life    a number: seconds that tokens issued from now on live\n"
+      "  next    {\"status\": 503, \"body\": \"...\", \"headers\": {...}, \"delay_ms\": 0, \"times\": 1, \"after\": 0, "
+      "\"to\": \"token\"}:\n"
+      "          the next answer, or those after so many; \"to\": \"api\" for the API's\n"
+      "GET /sandbox tells what it has counted. An Observation with a meta.tag of the system urn:cibmtr-sandbox and "
+      "the\n"
+      "code refuse is refused; with the code delay-1000 it is stored, and the answer comes a second later.");
   CLI11_PARSE(app, argc, argv);
   chosen.life = std::chrono::seconds(life);
 

@@ -56,20 +56,27 @@ namespace detail {
 /// Answers to give before any other.
 class script {
  public:
-  void add(answer const& scripted, int times) {
+  /// Once `after` more have been answered as usual.
+  void add(answer const& scripted, int times, int after = 0) {
+    answers_.insert(answers_.end(), static_cast<std::size_t>(after), answer(as_usual));
     answers_.insert(answers_.end(), static_cast<std::size_t>(times), scripted);
   }
 
   bool take(answer& next) {
-    bool const any = !answers_.empty();
-    if (any) {
-      next = answers_.front();
-      answers_.pop_front();
+    if (answers_.empty()) {
+      return false;
     }
-    return any;
+    bool const is_scripted = answers_.front().status != as_usual;
+    if (is_scripted) {
+      next = answers_.front();
+    }
+    answers_.pop_front();
+    return is_scripted;
   }
 
  private:
+  static constexpr int as_usual = 0;  ///< no HTTP status
+
   std::deque<answer> answers_;
 };
 
@@ -260,7 +267,8 @@ class server {
     return control(request.method + ' ' + request.path, parse_json(request.body));
   }
 
-  /// The functions above over HTTP, for programs. Post a body, be it empty: cpp-httplib waits for it.
+  /// The functions above over HTTP, for programs, as the footer of --help tells. Post a body, be it empty: cpp-httplib
+  /// waits for it.
   answer control(std::string const& what, picojson::value const& body) {
     if (what == "POST /sandbox/revoke") {
       okta_.revoke_all();
@@ -274,12 +282,15 @@ class server {
       for (auto const& header : member(body, "headers", json())) {
         scripted.headers.emplace_back(header.first, header.second.to_str());
       }
-      token_script_.add(scripted, detail::whole(member(body, "times", 1.0), 1, 10000));
+      detail::script& chosen = member<std::string>(body, "to", "token") == "api" ? api_script_ : token_script_;
+      chosen.add(scripted, detail::whole(member(body, "times", 1.0), 1, 10000),
+                 detail::whole(member(body, "after", 0.0), 0, 10000));
     } else if (what != "GET /sandbox") {
       return json_answer(404, {{"error", text("The sandbox does not know this.")}});
     }
     return json_answer(200, {{"token_requests", number(token_requests_)},
                              {"api_calls", number(api_calls_)},
+                             {"observations", number(fhir_.observations())},
                              {"wrong_passwords", number(okta_.wrong_passwords())}});
   }
 

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
-// A little of the Direct FHIR API: enough to see whether a token is carried and honoured.
+// A little of the Direct FHIR API: enough to see whether a token is carried and honoured, and what becomes of a bundle.
 
 #ifndef CIBMTR_AUTH_SANDBOX_FHIR_HPP
 #define CIBMTR_AUTH_SANDBOX_FHIR_HPP
 
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "sandbox_message.hpp"
 
@@ -27,19 +33,54 @@ constexpr char const* capabilities = R"({
   "fhirVersion": "4.0.1", "format": ["application/fhir+json"],
   "rest": [{"mode": "server", "interaction": [{"code": "transaction"}], "resource": [
     {"type": "Patient", "interaction": [{"code": "search-type"}]},
-    {"type": "Observation", "interaction": [{"code": "create"}]}
+    {"type": "Observation", "interaction": [{"code": "create"}], "conditionalCreate": true}
   ]}]
 })";
 
-inline answer operation_outcome(int status, char const* code, char const* diagnostics) {
-  json const issue = {{"severity", text("error")}, {"code", text(code)}, {"diagnostics", text(diagnostics)}};
-  picojson::array const issues = {picojson::value(issue)};
-  return json_answer(status, {{"resourceType", text("OperationOutcome")}, {"issue", picojson::value(issues)}},
-                     fhir_json);
+/// `expression` says which part of the request it is about (FHIRPath).
+inline answer operation_outcome(int status, char const* code, std::string const& diagnostics,
+                                std::string const& expression = "") {
+  json issue = {{"severity", text("error")}, {"code", text(code)}, {"diagnostics", text(diagnostics)}};
+  if (!expression.empty()) {
+    issue["expression"] = picojson::value(picojson::array{text(expression)});
+  }
+  return json_answer(
+      status,
+      {{"resourceType", text("OperationOutcome")}, {"issue", picojson::value(picojson::array{picojson::value(issue)})}},
+      fhir_json);
 }
 
 inline bool is_resource(picojson::value const& resource, char const* type) {
   return member<std::string>(resource, "resourceType", "") == type;
+}
+
+/// What a resource asks of the sandbox: the codes of its `meta.tag`s of the system urn:cibmtr-sandbox.
+inline std::vector<std::string> wishes(picojson::value const& resource) {
+  std::vector<std::string> codes;
+  for (auto const& tag : member(member(resource, "meta"), "tag", picojson::array())) {
+    if (member<std::string>(tag, "system", "") == "urn:cibmtr-sandbox") {
+      codes.push_back(member<std::string>(tag, "code", ""));
+    }
+  }
+  return codes;
+}
+
+/// A conditional create's query, `identifier=SYSTEM|VALUE` with both parts percent-encoded and `,`, `|`, `$` and the backslash of
+/// either behind a backslash, as the same text for the same identifier; empty when it is no such query. Source: FHIR R4, search,
+/// "Escaping search parameters".
+inline std::string asked_identifier(std::string const& query) {
+  std::string plain;
+  std::string const start = "identifier=";
+  bool const is_one = form_decode(query, plain) && plain.compare(0, start.size(), start) == 0;
+  return is_one ? plain.substr(start.size()) : "";
+}
+
+inline std::string escaped(std::string const& part) {
+  std::string made;
+  for (char const c : part) {
+    made += std::string(c == ',' || c == '|' || c == '$' || c == '\\' ? "\\" : "") + c;
+  }
+  return made;
 }
 
 }  // namespace detail
@@ -70,39 +111,113 @@ class fhir_server {
       return create_observation(root, parse_json(body));
     }
     if (what == "POST /r4") {
-      return transaction(parse_json(body));
+      return transaction(body);
     }
     return detail::operation_outcome(404, "not-found", "The sandbox does not know this.");
   }
+
+  /// Observations stored.
+  int observations() const { return static_cast<int>(locations_.size()); }
 
  private:
   answer create_observation(std::string const& root, picojson::value resource) {
     if (!detail::is_resource(resource, "Observation")) {
       return detail::operation_outcome(400, "invalid", "An Observation is expected.");
     }
-    std::string const id = std::to_string(++observations_);
-    resource.get<json>()["id"] = text(id);
-    return answer(201, {{"Location", root + "/r4/Observation/" + id + "/_history/1"}}, detail::fhir_json,
-                  resource.serialize());
+    std::string const location = store(resource);
+    resource.get<json>()["id"] = text(std::to_string(observations()));
+    return answer(201, {{"Location", root + "/r4/" + location}}, detail::fhir_json, resource.serialize());
   }
 
-  static answer transaction(picojson::value const& bundle) {
-    auto const entries = member(bundle, "entry", picojson::array());
-    if (!detail::is_resource(bundle, "Bundle") || entries.size() > 50 ||
-        member<std::string>(bundle, "type", "") != "transaction") {
-      return detail::operation_outcome(400, "invalid", "A transaction of at most 50 is expected.");
+  /// All of it or nothing.
+  answer transaction(std::string const& body) {
+    picojson::value const bundle = parse_json(body);
+    if (!detail::is_resource(bundle, "Bundle") || member<std::string>(bundle, "type", "") != "transaction") {
+      return detail::operation_outcome(400, "invalid", "A Bundle of type transaction is expected.", "Bundle.type");
     }
-    json const status = {{"status", text("201 Created")}};
-    json const created = {{"response", picojson::value(status)}};
-    picojson::array const responses(entries.size(), picojson::value(created));
-    return json_answer(200,
-                       {{"resourceType", text("Bundle")},
-                        {"type", text("transaction-response")},
-                        {"entry", picojson::value(responses)}},
-                       detail::fhir_json);
+    auto const entries = member(bundle, "entry", picojson::array());
+    if (entries.empty() || entries.size() > 50) {
+      return detail::operation_outcome(400, "too-costly", "A transaction of 1 to 50 entries is expected.",
+                                       "Bundle.entry");
+    }
+    std::chrono::milliseconds delay{0};
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      answer const found = check(entries[i], "Bundle.entry[" + std::to_string(i) + "]");
+      if (found.status != 200) {
+        return found;
+      }
+      delay += found.delay;
+    }
+    picojson::array responses;
+    for (auto const& entry : entries) {
+      responses.push_back(picojson::value(json{{"response", create(entry)}}));
+    }
+    answer made = json_answer(200,
+                              {{"resourceType", text("Bundle")},
+                               {"type", text("transaction-response")},
+                               {"entry", picojson::value(responses)}},
+                              detail::fhir_json);
+    made.delay = delay;
+    made.note = std::to_string(entries.size()) + " entries";
+    return made;
   }
 
-  int observations_ = 0;
+  /// 200 with the wished-for delay, or what is wrong with the entry.
+  answer check(picojson::value const& entry, std::string const& where) const {
+    using detail::operation_outcome;
+    auto const request = member(entry, "request");
+    auto const resource = member(entry, "resource");
+    std::string const query = member<std::string>(request, "ifNoneExist", "");
+    if (!detail::is_resource(resource, "Observation")) {
+      return operation_outcome(400, "invalid", "An Observation is expected.", where + ".resource");
+    }
+    if (member<std::string>(request, "method", "") != "POST" ||
+        member<std::string>(request, "url", "") != "Observation") {
+      return operation_outcome(400, "not-supported", "Only POST to Observation is expected.", where + ".request");
+    }
+    if (!query.empty() && detail::asked_identifier(query).empty()) {
+      return operation_outcome(400, "not-supported", "A query for one identifier is expected.",
+                               where + ".request.ifNoneExist");
+    }
+    if (identifiers_.count(detail::asked_identifier(query)) > 1) {
+      return operation_outcome(412, "multiple-matches", "There are several such resources.",
+                               where + ".request.ifNoneExist");
+    }
+    answer made;
+    for (std::string const& wish : detail::wishes(resource)) {
+      if (wish == "refuse") {
+        return operation_outcome(422, "business-rule", "The resource asked to be refused.", where + ".resource");
+      }
+      if (wish.compare(0, 6, "delay-") == 0) {
+        made.delay = std::chrono::milliseconds(std::atoi(wish.c_str() + 6));
+      }
+    }
+    return made;
+  }
+
+  picojson::value create(picojson::value const& entry) {
+    auto const existing =
+        identifiers_.find(detail::asked_identifier(member<std::string>(member(entry, "request"), "ifNoneExist", "")));
+    if (existing != identifiers_.end()) {
+      return picojson::value(json{{"status", text("200 OK")}, {"location", text(existing->second)}});
+    }
+    std::string const location = store(entry.get("resource"));
+    return picojson::value(json{{"status", text("201 Created")}, {"location", text(location)}});
+  }
+
+  /// Its location below the root.
+  std::string store(picojson::value const& resource) {
+    locations_.push_back("Observation/" + std::to_string(locations_.size() + 1) + "/_history/1");
+    for (auto const& identifier : member(resource, "identifier", picojson::array())) {
+      identifiers_.emplace(detail::escaped(member<std::string>(identifier, "system", "")) + '|' +
+                               detail::escaped(member<std::string>(identifier, "value", "")),
+                           locations_.back());
+    }
+    return locations_.back();
+  }
+
+  std::vector<std::string> locations_;
+  std::multimap<std::string, std::string> identifiers_;
 };
 
 }  // namespace sandbox

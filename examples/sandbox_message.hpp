@@ -67,6 +67,11 @@ T member(picojson::value const& object, char const* name, T const& otherwise) {
   return found ? object.get(name).get<T>() : otherwise;
 }
 
+/// The same for a member of any type.
+inline picojson::value member(picojson::value const& object, char const* name) {
+  return object.is<json>() ? object.get(name) : picojson::value();
+}
+
 inline std::string base64_encode(std::string const& bytes) {
   std::vector<unsigned char> encoded(4 * (bytes.size() / 3 + 1) + 1);
   int const size = EVP_EncodeBlock(encoded.data(), reinterpret_cast<unsigned char const*>(bytes.data()),
