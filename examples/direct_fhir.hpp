@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// Calls of the Direct FHIR API, and what its answer to a transaction says of each entry.
+
+#ifndef CIBMTR_AUTH_EXAMPLES_DIRECT_FHIR_HPP
+#define CIBMTR_AUTH_EXAMPLES_DIRECT_FHIR_HPP
+
+#include <algorithm>
+#include <cibmtr_auth.hpp>
+#include <cstddef>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "observations.hpp"
+#include "submission_journal.hpp"
+
+/// Calls with a token that lives, and knows whether a call that failed may have arrived.
+class direct_fhir_api {
+ public:
+  direct_fhir_api(cibmtr_auth::token_cache const& tokens, cibmtr_auth::https_options options, std::string const& root)
+      : tokens_(tokens), root_(root) {
+    options.observer = [this](cibmtr_auth::https_peer const&) { may_have_arrived_ = true; };
+    https_ = cibmtr_auth::https_transport(options);
+  }
+  direct_fhir_api(direct_fhir_api const&) = delete;
+  direct_fhir_api& operator=(direct_fhir_api const&) = delete;
+
+  cibmtr_auth::http_response call(std::string const& method, std::string const& path, std::string const& body) {
+    cibmtr_auth::http_response answer;
+    cibmtr_auth::call_with_token(tokens_, [&](cibmtr_auth::token const& token) {
+      answer = https_({method,
+                       root_ + path,
+                       {cibmtr_auth::bearer_header(token),
+                        {"Accept", "application/fhir+json"},
+                        {"Content-Type", "application/fhir+json"},
+                        {"Prefer", "return=minimal"}},
+                       body});
+      may_have_arrived_ = false;
+      return answer.status;
+    });
+    return answer;
+  }
+
+  bool may_have_arrived() const { return may_have_arrived_; }
+
+  bool creates_conditionally() {
+    picojson::value const rest = member(read_json(call("GET", "/r4/metadata", "").body.reveal()), "rest");
+    picojson::value const resources =
+        member(rest.is<picojson::array>() && rest.contains(0) ? rest.get(0) : picojson::value(), "resource");
+    return resources.is<picojson::array>() &&
+           std::any_of(resources.get<picojson::array>().begin(), resources.get<picojson::array>().end(),
+                       [](picojson::value const& one) {
+                         return string_member(one, "type") == "Observation" &&
+                                member(one, "conditionalCreate").evaluate_as_boolean();
+                       });
+  }
+
+ private:
+  cibmtr_auth::token_cache tokens_;
+  std::string root_;
+  cibmtr_auth::transport https_;
+  bool may_have_arrived_ = false;
+};
+
+struct verdict {
+  fate is;
+  std::string detail;  ///< for the journal
+};
+
+inline verdict verdict_of(int status, std::string const& detail) {
+  bool const is_refused = status >= 300 && status < 500 && status != 408;
+  return {status / 100 == 2 ? fate::accepted : is_refused ? fate::unsent : fate::unknown, detail};
+}
+
+/// One for each entry. A transaction is stored whole or not at all, and whoever answers 5xx may have stored it.
+inline std::vector<verdict> verdicts(cibmtr_auth::http_response const& answer, std::size_t count) {
+  if (answer.status / 100 != 2) {
+    return std::vector<verdict>(count, verdict_of(answer.status, "HTTP " + std::to_string(answer.status)));
+  }
+  picojson::value const bundle = read_json(answer.body.reveal());
+  picojson::value const entries = member(bundle, "entry");
+  if (string_member(bundle, "type") != "transaction-response" || !entries.is<picojson::array>() ||
+      entries.get<picojson::array>().size() != count) {
+    return std::vector<verdict>(count, {fate::unknown, "HTTP 200, but no answer to each entry"});
+  }
+  std::vector<verdict> made;
+  for (picojson::value const& entry : entries.get<picojson::array>()) {
+    picojson::value const response = member(entry, "response");
+    int const status = std::atoi(string_member(response, "status").c_str());
+    std::string const location = string_member(response, "location");
+    bool const is_path = !location.empty() && location.size() < 200 &&
+                         std::all_of(location.begin(), location.end(), [](char c) { return c > ' ' && c <= '~'; });
+    made.push_back(verdict_of(status, std::to_string(status) + (is_path ? " " + location : "")));
+  }
+  return made;
+}
+
+/// What an OperationOutcome says without its texts, which may quote a patient's data: " (business-rule, entry 57)".
+inline std::string reason(cibmtr_auth::http_response const& answer, std::vector<std::size_t> const& batch) {
+  picojson::value const issues = member(read_json(answer.body.reveal()), "issue");
+  picojson::value const issue = issues.is<picojson::array>() && issues.contains(0) ? issues.get(0) : picojson::value();
+  std::string const code = string_member(issue, "code");
+  if (code.empty() || code.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") != code.npos) {
+    return "";
+  }
+  picojson::value const where = member(issue, "expression");
+  std::string const path = where.is<picojson::array>() && where.contains(0) ? where.get(0).to_str() : std::string();
+  std::string const start = "Bundle.entry[";
+  std::size_t const index =
+      path.compare(0, start.size(), start) == 0 ? std::strtoul(path.c_str() + start.size(), nullptr, 10) : batch.size();
+  return " (" + code + (index < batch.size() ? ", entry " + std::to_string(batch[index]) : "") + ")";
+}
+
+#endif  // CIBMTR_AUTH_EXAMPLES_DIRECT_FHIR_HPP
