@@ -16,6 +16,7 @@ ready || install g++ clang cmake ninja-build pkg-config python3 python3-requests
   ca-certificates libcpp-httplib-dev picojson-dev doctest-dev libcli11-dev libssl-dev
 { has_commands redis-server redis-cli && has_headers hiredis/hiredis.h; } ||
   install redis-server libhiredis-dev || echo "Going on without Redis."
+has_headers curl/curl.h || install libcurl4-openssl-dev || echo "Going on without libcurl."
 has_commands node npm || install nodejs npm || echo "Going on without Node.js."
 
 # build NAME CMAKE_OPTION...: both trees, as different from each other as they can be.
