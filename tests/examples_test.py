@@ -250,6 +250,15 @@ class SubmitObservations(SandboxTest):
                          (4, self.each(51, 100, "unknown HTTP 429") + "50 of 120 accepted\n"))
         self.assertEqual(self.submit(path), (8, "", self.ASKED), "refused this time, perhaps stored the first")
 
+    def test_what_is_unknown_stays_so_when_it_cannot_be_sent_again(self):
+        self.control("/next", {"to": "api", "status": 502})
+        path = self.input(observations(1))
+        self.assertEqual(self.submit(path)[0], 8)
+        self.control("/next", {"to": "api", "status": 401, "after": 1})
+        self.control("/next", {"status": 400, "body": json.dumps({"error": "invalid_grant"})})
+        self.assertEqual(self.submit(path, "--if-none-exist")[:2], (3, "1 unknown\n0 of 1 accepted\n"))
+        self.assertEqual(self.submit(path, "--no-cache")[0], 8)
+
     def test_a_server_that_has_it_says_200(self):
         path = self.input(observations(60))
         self.assertEqual(self.submit(path, "--if-none-exist")[0], 0)
@@ -277,7 +286,10 @@ class SubmitObservations(SandboxTest):
     def test_who_dies_on_the_way_leaves_what_was_sent_as_unknown(self):
         path = self.input(observations(60, {1: "delay-60000"}))
         running = subprocess.Popen(self.command(path), env=self.environment, stdout=subprocess.DEVNULL)
+        self.addCleanup(running.kill)
+        deadline = time.monotonic() + 20
         while self.stored() < 50:
+            self.assertLess(time.monotonic(), deadline, "nothing was stored")
             time.sleep(0.02)
         locked = self.submit(path)
         self.assertEqual(locked, (2, "", "submit_observations: the journal input.json.journal is in use by another process\n"))
