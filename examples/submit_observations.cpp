@@ -49,6 +49,7 @@ int exit_status(auth::error_kind kind) {
   }
   return 6;
 }
+
 std::string read_input(std::string const& path) {
   std::ifstream file;
   if (path != "-") {
