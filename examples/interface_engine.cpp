@@ -21,7 +21,7 @@ double seconds_until(auth::boot_clock::time_point then) {
 void log(auth::token_cache_status const& told) {
   if (told.last_error.empty()) {
     std::printf("log: token renewed (%s), request %llu; the next in %.1f s, it ends in %.1f s\n", told.last_reason,
-                told.requests, seconds_until(told.renews_at), seconds_until(told.expires_at));
+                told.requests, seconds_until(told.renew_at), seconds_until(told.expires_at));
   } else {
     std::printf("log: token not renewed (%s), request %llu, failure %llu: %s\n", told.last_reason, told.requests,
                 told.failures, told.last_error.c_str());
