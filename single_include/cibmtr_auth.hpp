@@ -684,6 +684,7 @@ inline void check(credentials const& c) {
 #include <picojson.h>
 
 namespace cibmtr_auth {
+namespace detail {
 
 struct json_member {
   enum class type { null, boolean, number, string, nested };
@@ -840,6 +841,7 @@ inline bool json_object::read(std::string const& text) {
   return *problem_ == '\0';
 }
 
+}  // namespace detail
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_JSON_OBJECT_HPP
@@ -920,7 +922,7 @@ inline credentials credentials_from_file(std::string const& path) {
   // Neither is this path quoted: somebody may have given the content.
   std::string const what = "the credentials file";
   secret const text = detail::read_secret_file(path, what);
-  json_object object;
+  detail::json_object object;
   bool const is_object = object.read(text.reveal());
   detail::require(is_object, what, object.problem());
 
@@ -931,7 +933,8 @@ inline credentials credentials_from_file(std::string const& path) {
     bool const is_known =
         name == "client_id" || name == "client_secret" || name == "scope" || name == "username" || name == "password";
     detail::require(is_known, what, "has a member other than client_id, client_secret, scope, username and password");
-    detail::require(member.second.is == json_member::type::string, what, "has a " + name + " that is not a string");
+    detail::require(member.second.is == detail::json_member::type::string, what,
+                    "has a " + name + " that is not a string");
     if (name == "client_secret" || name == "password") {
       (name == "password" ? c.password : c.client_secret) = value;
     } else {
@@ -1482,26 +1485,25 @@ inline std::string loggable(std::string const& text, credentials const& sent) {
   return is_fit ? text : std::string();
 }
 
-}  // namespace detail
-
 /// The error that an answer without a token stands for. `body` is empty when the answer's was not a JSON object.
 /// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`.
 inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent,
                           std::string const& server) {
-  std::string const sent_code = detail::only_a_code(detail::first_text(body, "error", "errorCode"));
-  std::string const code = detail::loggable(sent_code, sent);
-  std::string const description = detail::loggable(detail::first_text(body, "error_description", "errorSummary"), sent);
-  error_kind const kind = detail::classify(response.status, sent_code);
+  std::string const sent_code = only_a_code(first_text(body, "error", "errorCode"));
+  std::string const code = loggable(sent_code, sent);
+  std::string const description = loggable(first_text(body, "error_description", "errorSummary"), sent);
+  error_kind const kind = classify(response.status, sent_code);
   bool const may_say_when = kind == error_kind::rate_limited || kind == error_kind::unavailable;
   std::chrono::seconds const wait = may_say_when ? read_retry_after(response) : std::chrono::seconds::zero();
 
   std::string message = server + " answered HTTP " + std::to_string(response.status);
   message += code.empty() ? "" : ", " + code;
   message += description.empty() ? "" : " (" + description + ")";
-  message += std::string(". ") + detail::remedy(kind, response.status, code);
+  message += std::string(". ") + remedy(kind, response.status, code);
   return error(kind, message, response.status, code, wait);
 }
 
+}  // namespace detail
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_REFUSAL_HPP
@@ -1548,18 +1550,18 @@ inline error malformed(std::string const& server, char const* problem) {
 inline token read_token_response(http_response const& response, credentials const& asked,
                                  boot_clock::time_point sent_at, std::string const& server = "the token server") {
   bool const is_too_long = response.body.reveal().size() > detail::longest_token_response;
-  json_object body;
+  detail::json_object body;
   bool const is_object = !is_too_long && body.read(response.body.reveal());
   if (response.status != 200) {
-    throw read_refusal(response, is_object ? body : json_object(), asked, server);
+    throw detail::read_refusal(response, is_object ? body : detail::json_object(), asked, server);
   }
   if (!is_object) {
     throw detail::malformed(server, is_too_long ? "is longer than 64 KiB" : body.problem());
   }
   for (char const* name : {"error", "errorCode"}) {
-    json_member const* const code = body.find(name);
-    if (code && code->is != json_member::type::null) {
-      throw read_refusal(response, body, asked, server);
+    detail::json_member const* const code = body.find(name);
+    if (code && code->is != detail::json_member::type::null) {
+      throw detail::read_refusal(response, body, asked, server);
     }
   }
 
@@ -1882,7 +1884,7 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
 /// started anew) the token is not taken, but a wait still is, counted by the wall clock.
 inline token_record read_record(std::string const& text, fingerprint const& whose, shared_clock const& clock) {
   using std::chrono::milliseconds;
-  json_object object;
+  detail::json_object object;
   bool const is_object = object.read(text);
   std::int64_t const written = detail::number_of(object, "written_ms");
   std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");
@@ -2384,6 +2386,8 @@ inline error with_next_try(error const& failure, boot_clock::duration wait, bool
 #define CIBMTR_AUTH_RENEWAL_HPP
 
 namespace cibmtr_auth {
+namespace detail {
+
 /// What came of a renewal. A failure may come with a token: the old one, which still lives.
 struct renewal_outcome {
   token granted;
@@ -2399,8 +2403,8 @@ class renewal {
  public:
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
       : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {
-    detail::require(ask_ != nullptr, "token source", "is empty: give a function");
-    detail::require(store_ != nullptr, "token store", "is missing: leave it out, or give one");
+    require(ask_ != nullptr, "token source", "is empty: give a function");
+    require(store_ != nullptr, "token store", "is missing: leave it out, or give one");
   }
 
   /// Gives anything but `refused`, a token that the API no longer takes; but its replacement of less than 30 seconds ago is not
@@ -2478,7 +2482,7 @@ class renewal {
   static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now,
                                  bool is_earlier) {
     try {
-      throw detail::with_next_try(*record.failure, record.next_try_at - now, is_earlier);
+      throw with_next_try(*record.failure, record.next_try_at - now, is_earlier);
     } catch (...) {  // or what came in its way: memory may be short
       return outcome(fallback, std::current_exception(), record.next_try_at);
     }
@@ -2524,7 +2528,7 @@ class renewal {
     record.failure = kept(failure);
     record.rejections = before.rejections + (is_rejected ? 1 : 0);
     record.failures = is_rejected ? record.rejections : is_another ? before.failures + 1 : 1;
-    record.next_try_at = now + detail::pause_after(failure, record.failures, detail::chance_at(now));
+    record.next_try_at = now + pause_after(failure, record.failures, chance_at(now));
     save(record);
     token_record mine = record;
     mine.granted = before.granted;
@@ -2557,6 +2561,7 @@ class renewal {
       std::make_shared<error const>(error_kind::network, "the transport failed in a way of its own.");
 };
 
+}  // namespace detail
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_RENEWAL_HPP

@@ -11,8 +11,8 @@
 
 namespace {
 
-using cibmtr_auth::json_member;
-using cibmtr_auth::json_object;
+using cibmtr_auth::detail::json_member;
+using cibmtr_auth::detail::json_object;
 
 bool is_accepted(std::string const& text) {
   json_object object;

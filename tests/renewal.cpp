@@ -13,6 +13,8 @@
 #include "support/refusal.hpp"
 
 using namespace cibmtr_auth;
+using cibmtr_auth::detail::renewal;
+using cibmtr_auth::detail::renewal_outcome;
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;

@@ -86,7 +86,7 @@ inline credentials credentials_from_file(std::string const& path) {
   // Neither is this path quoted: somebody may have given the content.
   std::string const what = "the credentials file";
   secret const text = detail::read_secret_file(path, what);
-  json_object object;
+  detail::json_object object;
   bool const is_object = object.read(text.reveal());
   detail::require(is_object, what, object.problem());
 
@@ -97,7 +97,8 @@ inline credentials credentials_from_file(std::string const& path) {
     bool const is_known =
         name == "client_id" || name == "client_secret" || name == "scope" || name == "username" || name == "password";
     detail::require(is_known, what, "has a member other than client_id, client_secret, scope, username and password");
-    detail::require(member.second.is == json_member::type::string, what, "has a " + name + " that is not a string");
+    detail::require(member.second.is == detail::json_member::type::string, what,
+                    "has a " + name + " that is not a string");
     if (name == "client_secret" || name == "password") {
       (name == "password" ? c.password : c.client_secret) = value;
     } else {

@@ -16,6 +16,7 @@
 #include <cibmtr_auth/secret.hpp>
 
 namespace cibmtr_auth {
+namespace detail {
 
 struct json_member {
   enum class type { null, boolean, number, string, nested };
@@ -172,6 +173,7 @@ inline bool json_object::read(std::string const& text) {
   return *problem_ == '\0';
 }
 
+}  // namespace detail
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_JSON_OBJECT_HPP

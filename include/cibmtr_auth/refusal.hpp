@@ -136,26 +136,25 @@ inline std::string loggable(std::string const& text, credentials const& sent) {
   return is_fit ? text : std::string();
 }
 
-}  // namespace detail
-
 /// The error that an answer without a token stands for. `body` is empty when the answer's was not a JSON object.
 /// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`.
 inline error read_refusal(http_response const& response, json_object const& body, credentials const& sent,
                           std::string const& server) {
-  std::string const sent_code = detail::only_a_code(detail::first_text(body, "error", "errorCode"));
-  std::string const code = detail::loggable(sent_code, sent);
-  std::string const description = detail::loggable(detail::first_text(body, "error_description", "errorSummary"), sent);
-  error_kind const kind = detail::classify(response.status, sent_code);
+  std::string const sent_code = only_a_code(first_text(body, "error", "errorCode"));
+  std::string const code = loggable(sent_code, sent);
+  std::string const description = loggable(first_text(body, "error_description", "errorSummary"), sent);
+  error_kind const kind = classify(response.status, sent_code);
   bool const may_say_when = kind == error_kind::rate_limited || kind == error_kind::unavailable;
   std::chrono::seconds const wait = may_say_when ? read_retry_after(response) : std::chrono::seconds::zero();
 
   std::string message = server + " answered HTTP " + std::to_string(response.status);
   message += code.empty() ? "" : ", " + code;
   message += description.empty() ? "" : " (" + description + ")";
-  message += std::string(". ") + detail::remedy(kind, response.status, code);
+  message += std::string(". ") + remedy(kind, response.status, code);
   return error(kind, message, response.status, code, wait);
 }
 
+}  // namespace detail
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_REFUSAL_HPP

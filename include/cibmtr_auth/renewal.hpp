@@ -22,6 +22,8 @@
 #include <cibmtr_auth/token_store.hpp>
 
 namespace cibmtr_auth {
+namespace detail {
+
 /// What came of a renewal. A failure may come with a token: the old one, which still lives.
 struct renewal_outcome {
   token granted;
@@ -37,8 +39,8 @@ class renewal {
  public:
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
       : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {
-    detail::require(ask_ != nullptr, "token source", "is empty: give a function");
-    detail::require(store_ != nullptr, "token store", "is missing: leave it out, or give one");
+    require(ask_ != nullptr, "token source", "is empty: give a function");
+    require(store_ != nullptr, "token store", "is missing: leave it out, or give one");
   }
 
   /// Gives anything but `refused`, a token that the API no longer takes; but its replacement of less than 30 seconds ago is not
@@ -116,7 +118,7 @@ class renewal {
   static renewal_outcome not_yet(token_record const& record, token const& fallback, boot_clock::time_point now,
                                  bool is_earlier) {
     try {
-      throw detail::with_next_try(*record.failure, record.next_try_at - now, is_earlier);
+      throw with_next_try(*record.failure, record.next_try_at - now, is_earlier);
     } catch (...) {  // or what came in its way: memory may be short
       return outcome(fallback, std::current_exception(), record.next_try_at);
     }
@@ -162,7 +164,7 @@ class renewal {
     record.failure = kept(failure);
     record.rejections = before.rejections + (is_rejected ? 1 : 0);
     record.failures = is_rejected ? record.rejections : is_another ? before.failures + 1 : 1;
-    record.next_try_at = now + detail::pause_after(failure, record.failures, detail::chance_at(now));
+    record.next_try_at = now + pause_after(failure, record.failures, chance_at(now));
     save(record);
     token_record mine = record;
     mine.granted = before.granted;
@@ -195,6 +197,7 @@ class renewal {
       std::make_shared<error const>(error_kind::network, "the transport failed in a way of its own.");
 };
 
+}  // namespace detail
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_RENEWAL_HPP

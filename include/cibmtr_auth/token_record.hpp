@@ -132,7 +132,7 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
 /// started anew) the token is not taken, but a wait still is, counted by the wall clock.
 inline token_record read_record(std::string const& text, fingerprint const& whose, shared_clock const& clock) {
   using std::chrono::milliseconds;
-  json_object object;
+  detail::json_object object;
   bool const is_object = object.read(text);
   std::int64_t const written = detail::number_of(object, "written_ms");
   std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");

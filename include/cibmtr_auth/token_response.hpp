@@ -54,18 +54,18 @@ inline error malformed(std::string const& server, char const* problem) {
 inline token read_token_response(http_response const& response, credentials const& asked,
                                  boot_clock::time_point sent_at, std::string const& server = "the token server") {
   bool const is_too_long = response.body.reveal().size() > detail::longest_token_response;
-  json_object body;
+  detail::json_object body;
   bool const is_object = !is_too_long && body.read(response.body.reveal());
   if (response.status != 200) {
-    throw read_refusal(response, is_object ? body : json_object(), asked, server);
+    throw detail::read_refusal(response, is_object ? body : detail::json_object(), asked, server);
   }
   if (!is_object) {
     throw detail::malformed(server, is_too_long ? "is longer than 64 KiB" : body.problem());
   }
   for (char const* name : {"error", "errorCode"}) {
-    json_member const* const code = body.find(name);
-    if (code && code->is != json_member::type::null) {
-      throw read_refusal(response, body, asked, server);
+    detail::json_member const* const code = body.find(name);
+    if (code && code->is != detail::json_member::type::null) {
+      throw detail::read_refusal(response, body, asked, server);
     }
   }
 

@@ -222,7 +222,7 @@ class json_grammar {
 
 /// `json_object` takes what is one object by the grammar, and refuses one for no other reasons than these two.
 inline void check_json(std::string const& text) {
-  cibmtr_auth::json_object object;
+  cibmtr_auth::detail::json_object object;
   bool const is_taken = object.read(text);
   std::string const problem = object.problem();
   promise(is_taken == problem.empty(), "a text is taken or has a problem");
