@@ -76,11 +76,14 @@
 #define CIBMTR_AUTH_HTTPS 1
 #endif
 
-/// Strings that replace the default environment's URLs (the token URL for either grant).
-/// May differ between the files of one program.
+/// A string that replaces the default environment's token URL, for either grant. May differ between the files of one
+/// program.
 #ifndef CIBMTR_AUTH_TOKEN_URL
 #define CIBMTR_AUTH_TOKEN_URL nullptr
 #endif
+
+/// A string that replaces the default environment's API root, without a slash at the end. May differ between the files of
+/// one program.
 #ifndef CIBMTR_AUTH_API_URL
 #define CIBMTR_AUTH_API_URL nullptr
 #endif
@@ -192,7 +195,8 @@ inline void append_form_encoded(std::string& text, std::string const& bytes) {
 
 }  // namespace detail
 
-/// One name or value: `A-Z a-z 0-9 * - . _` stay, a space becomes `+`, every other byte `%XX`. Any bytes.
+/// One name or value, any bytes. Letters, digits, `*`, `-`, `.` and `_` stay, a space becomes a plus sign, every other byte a
+/// percent sign and two hexadecimal digits in capitals.
 /// Source: WHATWG URL, application/x-www-form-urlencoded percent-encode set.
 inline std::string form_encode_text(std::string const& bytes) {
   std::string text;
@@ -250,12 +254,17 @@ inline void wipe(std::string& text) noexcept {
 class secret {
  public:
   secret() = default;
+  /// Copies the text, which stays the caller's to wipe.
   secret(char const* text) : text_(text) {}
+  /// The same.
   secret(std::string const& text) : text_(text) {}
   /// Takes the text over and wipes what a small string leaves behind in `text`.
   secret(std::string&& text) : text_(std::move(text)) { wipe(text); }
+  /// A copy is wiped when it dies, as each is.
   secret(secret const&) = default;
+  /// Leaves nothing in `other`.
   secret(secret&& other) noexcept : text_(std::move(other.text_)) { wipe(other.text_); }
+  /// Wipes what was there.
   secret& operator=(secret other) noexcept {
     wipe(text_);
     text_.swap(other.text_);
@@ -263,6 +272,7 @@ class secret {
   }
   ~secret() { wipe(text_); }
 
+  /// Whether there is nothing to hide.
   bool empty() const noexcept { return text_.empty(); }
   /// The text itself; a copy of it is the caller's to wipe.
   std::string const& reveal() const noexcept { return text_; }
@@ -315,6 +325,8 @@ inline char const* to_string(error_kind kind) noexcept {
 /// do, and never holds a credential or a token.
 class error : public std::runtime_error {
  public:
+  /// For transports and stores of your own: one of kind `network`, `tls` or `timed_out` needs no more than the first two. `message`
+  /// must hold no secret.
   error(error_kind kind, std::string const& message, int http_status = 0, std::string oauth_error = std::string(),
         std::chrono::seconds retry_after = std::chrono::seconds::zero())
       : std::runtime_error(message),
@@ -323,6 +335,7 @@ class error : public std::runtime_error {
         oauth_error_(std::move(oauth_error)),
         retry_after_(retry_after) {}
 
+  /// What sort of trouble it is, and so what to do.
   error_kind kind() const noexcept { return kind_; }
   /// The answer's status code (RFC 9110, section 15), 0 when there was no answer.
   int http_status() const noexcept { return http_status_; }
@@ -357,12 +370,13 @@ namespace cibmtr_auth {
 /// somebody sets the wall clock. Linux: `CLOCK_BOOTTIME` (clock_gettime(2)); elsewhere `steady_clock`, which counts
 /// sleep on Windows and macOS.
 struct boot_clock {
-  using duration = std::chrono::nanoseconds;
-  using rep = duration::rep;
-  using period = duration::period;
-  using time_point = std::chrono::time_point<boot_clock>;
-  static constexpr bool is_steady = true;
+  using duration = std::chrono::nanoseconds;               ///< what it counts in
+  using rep = duration::rep;                               ///< as every clock of the C++ library has it
+  using period = duration::period;                         ///< the same
+  using time_point = std::chrono::time_point<boot_clock>;  ///< a moment of this boot; of another it means nothing
+  static constexpr bool is_steady = true;                  ///< nobody can set it
 
+  /// Nanoseconds since boot.
   static time_point now() noexcept {
 #if defined(__linux__)
     timespec since_boot;
@@ -529,10 +543,10 @@ namespace cibmtr_auth {
 /// authorization server. For another world fill in a struct of your own; its text must outlive it.
 /// Source: CIBMTR Reporting Implementation Guide, "Endpoints" and "Access Credentials" (v0.1.6 and v0.1.12).
 struct environment {
-  char const* name;
-  char const* password_token_url;
-  char const* client_credentials_token_url;
-  char const* api_url;  ///< the Direct FHIR API's root, without a slash at the end
+  char const* name;                          ///< for people
+  char const* password_token_url;            ///< where the `password` grant asks
+  char const* client_credentials_token_url;  ///< where the `client_credentials` grant asks
+  char const* api_url;                       ///< the Direct FHIR API's root, without a slash at the end
 };
 
 /// Non-production data; the published test environment.
@@ -579,7 +593,9 @@ namespace cibmtr_auth {
 /// What CIBMTR hands out with an account. Without a username the grant is `client_credentials` (RFC 6749, section 4.4),
 /// with one the older `password` grant (section 4.3).
 struct credentials {
+  /// All empty: to be filled in field by field.
   credentials() = default;
+  /// In the order of CIBMTR's message; without the last two for `client_credentials`. Checked by `check`, not here.
   credentials(std::string client, secret secret_of_client, std::string scope_tokens, std::string user = std::string(),
               secret password_of_user = secret())
       : client_id(std::move(client)),
@@ -594,6 +610,7 @@ struct credentials {
   std::string username;   ///< UTF-8
   secret password;        ///< UTF-8
 
+  /// True with a username: the `password` grant.
   bool uses_password_grant() const noexcept { return !username.empty(); }
 };
 
@@ -1024,8 +1041,9 @@ class token {
  public:
   /// No token: every value is empty.
   token() : grant_(none()) { grant_->add_owners(1); }
-  // Copied, never moved from, so that there is always a value to read.
+  /// Copied, never moved from, so that there is always a value to read. Costs no allocation.
   token(token const& other) noexcept : grant_(other.grant_) { grant_->add_owners(1); }
+  /// The same.
   token& operator=(token const& other) noexcept {
     token copy(other);
     std::swap(grant_, copy.grant_);
@@ -1047,7 +1065,9 @@ class token {
     grant_ = new grant(value, secret(std::move(authorization)), std::move(scope), obtained_at, expires_at);
   }
 
+  /// Whether there is no token.
   bool empty() const noexcept { return value().empty(); }
+  /// The token itself, as the server wrote it. A secret: a copy of it is the caller's to wipe.
   std::string const& value() const noexcept { return grant_->value.reveal(); }
   /// `Bearer ` and the value (RFC 6750, section 2.1).
   std::string const& authorization() const noexcept { return grant_->authorization.reveal(); }
@@ -1055,6 +1075,7 @@ class token {
   std::string const& scope() const noexcept { return grant_->scope; }
   /// Just before the request was sent: the life counts from here.
   boot_clock::time_point obtained_at() const noexcept { return grant_->obtained_at; }
+  /// When the server stops taking it.
   boot_clock::time_point expires_at() const noexcept { return grant_->expires_at; }
   /// When to ask for the next one: `min(5 min, life / 6)` before the end, and up to a tenth of that earlier, by chance
   /// but always the same for one token, so that a fleet started together does not renew together.
@@ -1158,17 +1179,17 @@ namespace cibmtr_auth {
 
 /// A request to the token server or to the API. Header values and body are secrets: most of them are.
 struct http_request {
-  std::string method;
-  std::string url;
-  std::vector<std::pair<std::string, secret>> headers;
-  secret body;
+  std::string method;                                   ///< `GET`, `POST`, in capitals
+  std::string url;                                      ///< absolute
+  std::vector<std::pair<std::string, secret>> headers;  ///< names and values, without `Host` and `Content-Length`
+  secret body;                                          ///< any bytes; empty for none
 };
 
 /// An answer, whatever its status.
 struct http_response {
-  int status = 0;
-  std::vector<std::pair<std::string, std::string>> headers;
-  secret body;
+  int status = 0;                                            ///< 100 to 599
+  std::vector<std::pair<std::string, std::string>> headers;  ///< names and values; a name may come twice
+  secret body;                                               ///< without transfer and content encoding
 
   /// The values of every field of that name, in any case (RFC 9110, section 5.1), without white space around them.
   std::vector<std::string> header_values(std::string const& name) const {
@@ -1725,6 +1746,7 @@ inline std::uint64_t mix(std::uint64_t bits) noexcept {
 /// salt is always the same, since another one each time would give away another 16 bits each time.
 class fingerprint {
  public:
+  /// Of what a token depends on: token URL, client, scope, user and secrets.
   fingerprint(environment const& where, credentials const& who) {
     std::string const token_url =
         who.uses_password_grant() ? where.password_token_url : where.client_credentials_token_url;
@@ -1778,21 +1800,21 @@ namespace cibmtr_auth {
 
 /// The last token granted, and after failures why there is no newer one and when to ask again.
 struct token_record {
-  token granted;
-  bool is_replacement = false;  ///< `granted` stands for one that the API refused
-  int failures = 0;             ///< of the same sort (rejections, or others), in a row
-  int rejections = 0;           ///< since the last grant
-  std::shared_ptr<error const> failure;
-  boot_clock::time_point next_try_at;
+  token granted;                         ///< empty for none
+  bool is_replacement = false;           ///< `granted` stands for one that the API refused
+  int failures = 0;                      ///< of the same sort (rejections, or others), in a row
+  int rejections = 0;                    ///< since the last grant
+  std::shared_ptr<error const> failure;  ///< the last of them; null for none
+  boot_clock::time_point next_try_at;    ///< nobody asks before
 };
 
 /// A clock that all who share a record can read, and what it shows at a moment of this process's own; when to read which first is
 /// said at `token_store`.
 struct shared_clock {
-  std::string id;         ///< the same for all who read the same clock
-  std::int64_t shows_ms;  ///< at `now`
-  boot_clock::time_point now;
-  std::int64_t unix_ms;  ///< the wall clock at `now`: only for the wait that outlives `id`
+  std::string id;              ///< the same for all who read the same clock
+  std::int64_t shows_ms;       ///< at `now`
+  boot_clock::time_point now;  ///< that moment
+  std::int64_t unix_ms;        ///< the wall clock at `now`: only for the wait that outlives `id`
 };
 
 namespace detail {
@@ -2270,6 +2292,7 @@ inline std::string default_cache_directory() {
 /// file system refuses costs the sharing, never a token.
 class token_file : public token_store {
  public:
+  /// In `directory`, which is made if it is not there; one file for each `whose`. Throws nothing for what the file system refuses.
   token_file(std::string directory, fingerprint const& whose, clock_function now = boot_clock::now)
       : directory_(std::move(directory)), whose_(whose), now_(std::move(now)) {}
 
@@ -2797,16 +2820,16 @@ namespace cibmtr_auth {
 
 /// What a cache has done and holds; never the token. Times are `boot_clock`'s, zero where there is nothing to tell.
 struct token_cache_status {
-  unsigned long long gets = 0;      ///< calls of `get()`
-  unsigned long long hits = 0;      ///< of these, served at once from what was held
-  unsigned long long joins = 0;     ///< of these, waited for another caller's request
-  unsigned long long requests = 0;  ///< token requests sent
-  unsigned long long failures = 0;  ///< of these, failed
-  boot_clock::time_point obtained_at;
-  boot_clock::time_point renew_at;
-  boot_clock::time_point expires_at;
-  std::string last_error;            ///< of the last renewal: its kind and text; empty when it succeeded
-  char const* last_reason = "none";  ///< why the last renewal was started
+  unsigned long long gets = 0;         ///< calls of `get()`
+  unsigned long long hits = 0;         ///< of these, served at once from what was held
+  unsigned long long joins = 0;        ///< of these, waited for another caller's request
+  unsigned long long requests = 0;     ///< token requests sent
+  unsigned long long failures = 0;     ///< of these, failed
+  boot_clock::time_point obtained_at;  ///< of the token that is held
+  boot_clock::time_point renew_at;     ///< when a caller will ask for the next one
+  boot_clock::time_point expires_at;   ///< when it ends
+  std::string last_error;              ///< of the last renewal: its kind and text; empty when it succeeded
+  char const* last_reason = "none";    ///< why the last renewal was started
 };
 
 /// Told after each token request, and each token that another process or machine got, by the thread that asked. What it
@@ -3019,6 +3042,7 @@ namespace cibmtr_auth {
 /// member function may be called from any thread. A forked child starts with an empty cache.
 class token_cache {
  public:
+  /// Around any source, by any clock; `observer` is told after each renewal. Asks for nothing yet.
   explicit token_cache(token_source source, clock_function now = boot_clock::now,
                        std::shared_ptr<token_store> store = std::make_shared<memory_store>(),
                        token_observer observer = nullptr)
@@ -3042,6 +3066,7 @@ class token_cache {
     shared_->reset(std::move(source), std::move(store));
   }
 
+  /// What has happened so far, for a log or a health check; never the token. May be called as often as one likes.
   token_cache_status status() const { return shared_->status(); }
 
  private:
@@ -3064,6 +3089,7 @@ namespace cibmtr_auth {
 /// has no such thread: make another one there.
 class background_renewer {
  public:
+  /// Starts the thread, whose first `get()` follows at once.
   explicit background_renewer(token_cache tokens)
       : tokens_(std::move(tokens)), forks_(detail::count_forks_from_now_on()), thread_([this] { run(); }) {}
   background_renewer(background_renewer const&) = delete;
@@ -3357,21 +3383,24 @@ struct https_peer {
   std::string address;      ///< of the host, or of the proxy
   std::string tls_version;  ///< `TLSv1.3`
   std::string subject;      ///< of the server's certificate
-  std::string issuer;
-  std::string expires_at;
+  std::string issuer;       ///< who signed it
+  std::string expires_at;   ///< its end, such as `Nov 24 14:05:09 2026 GMT`
   std::string authorities;  ///< where the trusted CAs come from
 };
 
+/// How the bundled transport connects and whom it trusts. The defaults are right for CIBMTR's servers.
 struct https_options {
   /// For the whole exchange, whatever the peer does; only the name look-up is not counted.
   std::chrono::milliseconds timeout{30000};
   /// For connecting alone, to each of the host's addresses.
   std::chrono::milliseconds connect_timeout{10000};
-  /// Certificate authorities to trust instead of the system's: a PEM file, or a directory as `openssl rehash` makes it.
+  /// A PEM file of certificate authorities to trust instead of the system's.
   std::string ca_file;
+  /// The same as a directory, made by `openssl rehash`. Both may be given.
   std::string ca_directory;
-  /// For a server that asks who calls (mutual TLS): PEM files, the certificate with its chain, the key without a passphrase.
+  /// For a server that asks who calls (mutual TLS): a PEM file, the certificate with its chain.
   std::string client_certificate;
+  /// Its key: a PEM file without a passphrase.
   std::string client_key;
   /// `http://[user:password@]host:port`; `none`; or empty for what the environment says (`proxy_from_env`).
   std::string proxy;
@@ -4512,9 +4541,10 @@ inline transport https_transport(https_options options = https_options()) {
 
 namespace cibmtr_auth {
 
+/// What a cache may be told beyond its credentials.
 struct token_cache_options {
-  basic_encoding encoding = basic_encoding::plain;
-  https_options https;                 ///< for the bundled transport
+  basic_encoding encoding = basic_encoding::plain;  ///< of the client id and secret; Okta takes `plain`
+  https_options https;                              ///< for the bundled transport
   std::shared_ptr<token_store> store;  ///< shared with other processes or machines; null: this process's own
   token_observer observer;             ///< told after each renewal
 };

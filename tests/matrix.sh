@@ -55,6 +55,7 @@ CIBMTR_AUTH_DAY_SECONDS=60 run memory with_cmake memory -DCMAKE_CXX_COMPILER=cla
 CIBMTR_AUTH_MODEL_SEQUENCES=10000 CIBMTR_AUTH_STRESS_SECONDS=60 run threads with_cmake threads -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=thread"
 run meson with_meson
 run network tests/real_network.sh
+run reference tests/reference.sh
 run generations tests/generations.sh
 run packages tests/packages.sh
 run fuzz tests/fuzz.sh 60

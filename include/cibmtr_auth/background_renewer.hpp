@@ -21,6 +21,7 @@ namespace cibmtr_auth {
 /// has no such thread: make another one there.
 class background_renewer {
  public:
+  /// Starts the thread, whose first `get()` follows at once.
   explicit background_renewer(token_cache tokens)
       : tokens_(std::move(tokens)), forks_(detail::count_forks_from_now_on()), thread_([this] { run(); }) {}
   background_renewer(background_renewer const&) = delete;

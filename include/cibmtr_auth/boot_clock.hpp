@@ -17,12 +17,13 @@ namespace cibmtr_auth {
 /// somebody sets the wall clock. Linux: `CLOCK_BOOTTIME` (clock_gettime(2)); elsewhere `steady_clock`, which counts
 /// sleep on Windows and macOS.
 struct boot_clock {
-  using duration = std::chrono::nanoseconds;
-  using rep = duration::rep;
-  using period = duration::period;
-  using time_point = std::chrono::time_point<boot_clock>;
-  static constexpr bool is_steady = true;
+  using duration = std::chrono::nanoseconds;               ///< what it counts in
+  using rep = duration::rep;                               ///< as every clock of the C++ library has it
+  using period = duration::period;                         ///< the same
+  using time_point = std::chrono::time_point<boot_clock>;  ///< a moment of this boot; of another it means nothing
+  static constexpr bool is_steady = true;                  ///< nobody can set it
 
+  /// Nanoseconds since boot.
   static time_point now() noexcept {
 #if defined(__linux__)
     timespec since_boot;

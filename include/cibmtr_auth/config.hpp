@@ -28,11 +28,14 @@
 #define CIBMTR_AUTH_HTTPS 1
 #endif
 
-/// Strings that replace the default environment's URLs (the token URL for either grant).
-/// May differ between the files of one program.
+/// A string that replaces the default environment's token URL, for either grant. May differ between the files of one
+/// program.
 #ifndef CIBMTR_AUTH_TOKEN_URL
 #define CIBMTR_AUTH_TOKEN_URL nullptr
 #endif
+
+/// A string that replaces the default environment's API root, without a slash at the end. May differ between the files of
+/// one program.
 #ifndef CIBMTR_AUTH_API_URL
 #define CIBMTR_AUTH_API_URL nullptr
 #endif

@@ -17,7 +17,9 @@ namespace cibmtr_auth {
 /// What CIBMTR hands out with an account. Without a username the grant is `client_credentials` (RFC 6749, section 4.4),
 /// with one the older `password` grant (section 4.3).
 struct credentials {
+  /// All empty: to be filled in field by field.
   credentials() = default;
+  /// In the order of CIBMTR's message; without the last two for `client_credentials`. Checked by `check`, not here.
   credentials(std::string client, secret secret_of_client, std::string scope_tokens, std::string user = std::string(),
               secret password_of_user = secret())
       : client_id(std::move(client)),
@@ -32,6 +34,7 @@ struct credentials {
   std::string username;   ///< UTF-8
   secret password;        ///< UTF-8
 
+  /// True with a username: the `password` grant.
   bool uses_password_grant() const noexcept { return !username.empty(); }
 };
 

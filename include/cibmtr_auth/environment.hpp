@@ -12,10 +12,10 @@ namespace cibmtr_auth {
 /// authorization server. For another world fill in a struct of your own; its text must outlive it.
 /// Source: CIBMTR Reporting Implementation Guide, "Endpoints" and "Access Credentials" (v0.1.6 and v0.1.12).
 struct environment {
-  char const* name;
-  char const* password_token_url;
-  char const* client_credentials_token_url;
-  char const* api_url;  ///< the Direct FHIR API's root, without a slash at the end
+  char const* name;                          ///< for people
+  char const* password_token_url;            ///< where the `password` grant asks
+  char const* client_credentials_token_url;  ///< where the `client_credentials` grant asks
+  char const* api_url;                       ///< the Direct FHIR API's root, without a slash at the end
 };
 
 /// Non-production data; the published test environment.

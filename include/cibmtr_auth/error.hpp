@@ -42,6 +42,8 @@ inline char const* to_string(error_kind kind) noexcept {
 /// do, and never holds a credential or a token.
 class error : public std::runtime_error {
  public:
+  /// For transports and stores of your own: one of kind `network`, `tls` or `timed_out` needs no more than the first two. `message`
+  /// must hold no secret.
   error(error_kind kind, std::string const& message, int http_status = 0, std::string oauth_error = std::string(),
         std::chrono::seconds retry_after = std::chrono::seconds::zero())
       : std::runtime_error(message),
@@ -50,6 +52,7 @@ class error : public std::runtime_error {
         oauth_error_(std::move(oauth_error)),
         retry_after_(retry_after) {}
 
+  /// What sort of trouble it is, and so what to do.
   error_kind kind() const noexcept { return kind_; }
   /// The answer's status code (RFC 9110, section 15), 0 when there was no answer.
   int http_status() const noexcept { return http_status_; }

@@ -27,6 +27,7 @@ inline std::uint64_t mix(std::uint64_t bits) noexcept {
 /// salt is always the same, since another one each time would give away another 16 bits each time.
 class fingerprint {
  public:
+  /// Of what a token depends on: token URL, client, scope, user and secrets.
   fingerprint(environment const& where, credentials const& who) {
     std::string const token_url =
         who.uses_password_grant() ? where.password_token_url : where.client_credentials_token_url;

@@ -37,7 +37,8 @@ inline void append_form_encoded(std::string& text, std::string const& bytes) {
 
 }  // namespace detail
 
-/// One name or value: `A-Z a-z 0-9 * - . _` stay, a space becomes `+`, every other byte `%XX`. Any bytes.
+/// One name or value, any bytes. Letters, digits, `*`, `-`, `.` and `_` stay, a space becomes a plus sign, every other byte a
+/// percent sign and two hexadecimal digits in capitals.
 /// Source: WHATWG URL, application/x-www-form-urlencoded percent-encode set.
 inline std::string form_encode_text(std::string const& bytes) {
   std::string text;

@@ -17,21 +17,24 @@ struct https_peer {
   std::string address;      ///< of the host, or of the proxy
   std::string tls_version;  ///< `TLSv1.3`
   std::string subject;      ///< of the server's certificate
-  std::string issuer;
-  std::string expires_at;
+  std::string issuer;       ///< who signed it
+  std::string expires_at;   ///< its end, such as `Nov 24 14:05:09 2026 GMT`
   std::string authorities;  ///< where the trusted CAs come from
 };
 
+/// How the bundled transport connects and whom it trusts. The defaults are right for CIBMTR's servers.
 struct https_options {
   /// For the whole exchange, whatever the peer does; only the name look-up is not counted.
   std::chrono::milliseconds timeout{30000};
   /// For connecting alone, to each of the host's addresses.
   std::chrono::milliseconds connect_timeout{10000};
-  /// Certificate authorities to trust instead of the system's: a PEM file, or a directory as `openssl rehash` makes it.
+  /// A PEM file of certificate authorities to trust instead of the system's.
   std::string ca_file;
+  /// The same as a directory, made by `openssl rehash`. Both may be given.
   std::string ca_directory;
-  /// For a server that asks who calls (mutual TLS): PEM files, the certificate with its chain, the key without a passphrase.
+  /// For a server that asks who calls (mutual TLS): a PEM file, the certificate with its chain.
   std::string client_certificate;
+  /// Its key: a PEM file without a passphrase.
   std::string client_key;
   /// `http://[user:password@]host:port`; `none`; or empty for what the environment says (`proxy_from_env`).
   std::string proxy;

@@ -23,9 +23,10 @@
 
 namespace cibmtr_auth {
 
+/// What a cache may be told beyond its credentials.
 struct token_cache_options {
-  basic_encoding encoding = basic_encoding::plain;
-  https_options https;                 ///< for the bundled transport
+  basic_encoding encoding = basic_encoding::plain;  ///< of the client id and secret; Okta takes `plain`
+  https_options https;                              ///< for the bundled transport
   std::shared_ptr<token_store> store;  ///< shared with other processes or machines; null: this process's own
   token_observer observer;             ///< told after each renewal
 };

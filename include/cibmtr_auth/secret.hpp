@@ -27,12 +27,17 @@ inline void wipe(std::string& text) noexcept {
 class secret {
  public:
   secret() = default;
+  /// Copies the text, which stays the caller's to wipe.
   secret(char const* text) : text_(text) {}
+  /// The same.
   secret(std::string const& text) : text_(text) {}
   /// Takes the text over and wipes what a small string leaves behind in `text`.
   secret(std::string&& text) : text_(std::move(text)) { wipe(text); }
+  /// A copy is wiped when it dies, as each is.
   secret(secret const&) = default;
+  /// Leaves nothing in `other`.
   secret(secret&& other) noexcept : text_(std::move(other.text_)) { wipe(other.text_); }
+  /// Wipes what was there.
   secret& operator=(secret other) noexcept {
     wipe(text_);
     text_.swap(other.text_);
@@ -40,6 +45,7 @@ class secret {
   }
   ~secret() { wipe(text_); }
 
+  /// Whether there is nothing to hide.
   bool empty() const noexcept { return text_.empty(); }
   /// The text itself; a copy of it is the caller's to wipe.
   std::string const& reveal() const noexcept { return text_; }

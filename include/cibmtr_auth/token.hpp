@@ -44,8 +44,9 @@ class token {
  public:
   /// No token: every value is empty.
   token() : grant_(none()) { grant_->add_owners(1); }
-  // Copied, never moved from, so that there is always a value to read.
+  /// Copied, never moved from, so that there is always a value to read. Costs no allocation.
   token(token const& other) noexcept : grant_(other.grant_) { grant_->add_owners(1); }
+  /// The same.
   token& operator=(token const& other) noexcept {
     token copy(other);
     std::swap(grant_, copy.grant_);
@@ -67,7 +68,9 @@ class token {
     grant_ = new grant(value, secret(std::move(authorization)), std::move(scope), obtained_at, expires_at);
   }
 
+  /// Whether there is no token.
   bool empty() const noexcept { return value().empty(); }
+  /// The token itself, as the server wrote it. A secret: a copy of it is the caller's to wipe.
   std::string const& value() const noexcept { return grant_->value.reveal(); }
   /// `Bearer ` and the value (RFC 6750, section 2.1).
   std::string const& authorization() const noexcept { return grant_->authorization.reveal(); }
@@ -75,6 +78,7 @@ class token {
   std::string const& scope() const noexcept { return grant_->scope; }
   /// Just before the request was sent: the life counts from here.
   boot_clock::time_point obtained_at() const noexcept { return grant_->obtained_at; }
+  /// When the server stops taking it.
   boot_clock::time_point expires_at() const noexcept { return grant_->expires_at; }
   /// When to ask for the next one: `min(5 min, life / 6)` before the end, and up to a tenth of that earlier, by chance
   /// but always the same for one token, so that a fleet started together does not renew together.

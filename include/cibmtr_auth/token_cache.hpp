@@ -21,6 +21,7 @@ namespace cibmtr_auth {
 /// member function may be called from any thread. A forked child starts with an empty cache.
 class token_cache {
  public:
+  /// Around any source, by any clock; `observer` is told after each renewal. Asks for nothing yet.
   explicit token_cache(token_source source, clock_function now = boot_clock::now,
                        std::shared_ptr<token_store> store = std::make_shared<memory_store>(),
                        token_observer observer = nullptr)
@@ -44,6 +45,7 @@ class token_cache {
     shared_->reset(std::move(source), std::move(store));
   }
 
+  /// What has happened so far, for a log or a health check; never the token. May be called as often as one likes.
   token_cache_status status() const { return shared_->status(); }
 
  private:

@@ -15,16 +15,16 @@ namespace cibmtr_auth {
 
 /// What a cache has done and holds; never the token. Times are `boot_clock`'s, zero where there is nothing to tell.
 struct token_cache_status {
-  unsigned long long gets = 0;      ///< calls of `get()`
-  unsigned long long hits = 0;      ///< of these, served at once from what was held
-  unsigned long long joins = 0;     ///< of these, waited for another caller's request
-  unsigned long long requests = 0;  ///< token requests sent
-  unsigned long long failures = 0;  ///< of these, failed
-  boot_clock::time_point obtained_at;
-  boot_clock::time_point renew_at;
-  boot_clock::time_point expires_at;
-  std::string last_error;            ///< of the last renewal: its kind and text; empty when it succeeded
-  char const* last_reason = "none";  ///< why the last renewal was started
+  unsigned long long gets = 0;         ///< calls of `get()`
+  unsigned long long hits = 0;         ///< of these, served at once from what was held
+  unsigned long long joins = 0;        ///< of these, waited for another caller's request
+  unsigned long long requests = 0;     ///< token requests sent
+  unsigned long long failures = 0;     ///< of these, failed
+  boot_clock::time_point obtained_at;  ///< of the token that is held
+  boot_clock::time_point renew_at;     ///< when a caller will ask for the next one
+  boot_clock::time_point expires_at;   ///< when it ends
+  std::string last_error;              ///< of the last renewal: its kind and text; empty when it succeeded
+  char const* last_reason = "none";    ///< why the last renewal was started
 };
 
 /// Told after each token request, and each token that another process or machine got, by the thread that asked. What it

@@ -45,6 +45,7 @@ inline std::string default_cache_directory() {
 /// file system refuses costs the sharing, never a token.
 class token_file : public token_store {
  public:
+  /// In `directory`, which is made if it is not there; one file for each `whose`. Throws nothing for what the file system refuses.
   token_file(std::string directory, fingerprint const& whose, clock_function now = boot_clock::now)
       : directory_(std::move(directory)), whose_(whose), now_(std::move(now)) {}
 

@@ -26,21 +26,21 @@ namespace cibmtr_auth {
 
 /// The last token granted, and after failures why there is no newer one and when to ask again.
 struct token_record {
-  token granted;
-  bool is_replacement = false;  ///< `granted` stands for one that the API refused
-  int failures = 0;             ///< of the same sort (rejections, or others), in a row
-  int rejections = 0;           ///< since the last grant
-  std::shared_ptr<error const> failure;
-  boot_clock::time_point next_try_at;
+  token granted;                         ///< empty for none
+  bool is_replacement = false;           ///< `granted` stands for one that the API refused
+  int failures = 0;                      ///< of the same sort (rejections, or others), in a row
+  int rejections = 0;                    ///< since the last grant
+  std::shared_ptr<error const> failure;  ///< the last of them; null for none
+  boot_clock::time_point next_try_at;    ///< nobody asks before
 };
 
 /// A clock that all who share a record can read, and what it shows at a moment of this process's own; when to read which first is
 /// said at `token_store`.
 struct shared_clock {
-  std::string id;         ///< the same for all who read the same clock
-  std::int64_t shows_ms;  ///< at `now`
-  boot_clock::time_point now;
-  std::int64_t unix_ms;  ///< the wall clock at `now`: only for the wait that outlives `id`
+  std::string id;              ///< the same for all who read the same clock
+  std::int64_t shows_ms;       ///< at `now`
+  boot_clock::time_point now;  ///< that moment
+  std::int64_t unix_ms;        ///< the wall clock at `now`: only for the wait that outlives `id`
 };
 
 namespace detail {

@@ -16,17 +16,17 @@ namespace cibmtr_auth {
 
 /// A request to the token server or to the API. Header values and body are secrets: most of them are.
 struct http_request {
-  std::string method;
-  std::string url;
-  std::vector<std::pair<std::string, secret>> headers;
-  secret body;
+  std::string method;                                   ///< `GET`, `POST`, in capitals
+  std::string url;                                      ///< absolute
+  std::vector<std::pair<std::string, secret>> headers;  ///< names and values, without `Host` and `Content-Length`
+  secret body;                                          ///< any bytes; empty for none
 };
 
 /// An answer, whatever its status.
 struct http_response {
-  int status = 0;
-  std::vector<std::pair<std::string, std::string>> headers;
-  secret body;
+  int status = 0;                                            ///< 100 to 599
+  std::vector<std::pair<std::string, std::string>> headers;  ///< names and values; a name may come twice
+  secret body;                                               ///< without transfer and content encoding
 
   /// The values of every field of that name, in any case (RFC 9110, section 5.1), without white space around them.
   std::vector<std::string> header_values(std::string const& name) const {
