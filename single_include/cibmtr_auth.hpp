@@ -1618,11 +1618,11 @@ using token_source = std::function<token()>;
 
 /// A source that sends one token request for each call. Throws `configuration` at once, before any call, for credentials
 /// or a URL that cannot be right. What `send` throws passes through.
-inline token_source make_token_source(environment const& where, credentials who, transport send,
+inline token_source make_token_source(environment const& where, credentials const& who, transport const& send,
                                       basic_encoding encoding = basic_encoding::plain,
-                                      clock_function now = boot_clock::now) {
+                                      clock_function const& now = boot_clock::now) {
   detail::require(send != nullptr, "transport", "is empty: give a function");
-  http_request request = make_token_request(where, who, encoding);
+  http_request const request = make_token_request(where, who, encoding);
   std::string const server = "the token server " + parse_secure_url(request.url, "token URL").authority();
   return [request, who, send, now, server] {
     boot_clock::time_point const sent_at = now();
@@ -2476,7 +2476,7 @@ class renewal {
   /// What the store holds, but never less than our own last failure: a store that could not keep it (a full disk, a lost
   /// connection) must not let us ask all the time. A token granted since then ends that.
   token_record load() const {
-    token_record const kept = store_->load();
+    token_record kept = store_->load();
     token_record mine = last_failed_->load();
     bool const is_renewed = !kept.granted.empty() && kept.granted.value() != mine.granted.value();
     if (!mine.failure || is_renewed || kept.next_try_at >= mine.next_try_at) {
@@ -3294,7 +3294,7 @@ inline url parse_proxy_url(std::string const& text) {
                 "proxy URL does not start with http://: only such proxies are supported; what goes "
                 "through them is encrypted all the same");
   }
-  url const proxy = parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
+  url proxy = parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
   std::size_t const colon = proxy.user_info.find(':');
   if (proxy.target.find('@') != std::string::npos) {
     throw detail::bad_url("proxy URL", "has a / in its user or password: write it as %2F");
@@ -4515,7 +4515,7 @@ inline http_response exchange(http_request const& sent, https_options const& opt
 /// A transport over HTTPS (and over HTTP to this very machine). Throws `configuration`, `network`, `tls`, `timed_out` or, for a body
 /// that is too long or no HTTP, `malformed`; any HTTP status is an answer. Reads the CAs once, and again after an error
 /// of kind `tls`.
-inline transport https_transport(https_options options = https_options()) {
+inline transport https_transport(https_options const& options = https_options()) {
   auto const contexts = std::make_shared<detail::shared_tls_context>();
   return [options, contexts](http_request const& request) {
     try {
@@ -4551,32 +4551,32 @@ struct token_cache_options {
 
 /// A cache around a source over your own HTTP. Throws `configuration` at once for credentials that cannot be right; nothing
 /// is sent before the first `get()`.
-inline token_cache make_token_cache(environment const& where, credentials who, transport send,
+inline token_cache make_token_cache(environment const& where, credentials const& who, transport const& send,
                                     token_cache_options const& options = token_cache_options()) {
-  return token_cache(make_token_source(where, std::move(who), std::move(send), options.encoding), boot_clock::now,
+  return token_cache(make_token_source(where, who, send, options.encoding), boot_clock::now,
                      options.store ? options.store : std::make_shared<memory_store>(), options.observer);
 }
 
 /// The same for `default_environment`. Static, because the default is each file's own.
-static inline token_cache make_token_cache(credentials who, transport send,
+static inline token_cache make_token_cache(credentials const& who, transport const& send,
                                            token_cache_options const& options = token_cache_options()) {
-  return make_token_cache(default_environment, std::move(who), std::move(send), options);
+  return make_token_cache(default_environment, who, send, options);
 }
 
 #if CIBMTR_AUTH_HTTPS
 
 /// The same over the bundled transport.
-inline token_cache make_token_cache(environment const& where, credentials who,
+inline token_cache make_token_cache(environment const& where, credentials const& who,
                                     token_cache_options const& options = token_cache_options()) {
   https_options https = options.https;
   https.max_response_size = (std::min)(https.max_response_size, detail::longest_token_response);
-  return make_token_cache(where, std::move(who), https_transport(https), options);
+  return make_token_cache(where, who, https_transport(https), options);
 }
 
 /// Everything, for `default_environment`, over HTTPS.
-static inline token_cache make_token_cache(credentials who,
+static inline token_cache make_token_cache(credentials const& who,
                                            token_cache_options const& options = token_cache_options()) {
-  return make_token_cache(default_environment, std::move(who), options);
+  return make_token_cache(default_environment, who, options);
 }
 
 #endif

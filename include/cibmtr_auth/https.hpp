@@ -158,7 +158,7 @@ inline http_response exchange(http_request const& sent, https_options const& opt
 /// A transport over HTTPS (and over HTTP to this very machine). Throws `configuration`, `network`, `tls`, `timed_out` or, for a body
 /// that is too long or no HTTP, `malformed`; any HTTP status is an answer. Reads the CAs once, and again after an error
 /// of kind `tls`.
-inline transport https_transport(https_options options = https_options()) {
+inline transport https_transport(https_options const& options = https_options()) {
   auto const contexts = std::make_shared<detail::shared_tls_context>();
   return [options, contexts](http_request const& request) {
     try {

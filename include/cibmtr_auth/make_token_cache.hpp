@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <utility>
 
 #include <cibmtr_auth/basic_auth.hpp>
 #include <cibmtr_auth/boot_clock.hpp>
@@ -33,32 +32,32 @@ struct token_cache_options {
 
 /// A cache around a source over your own HTTP. Throws `configuration` at once for credentials that cannot be right; nothing
 /// is sent before the first `get()`.
-inline token_cache make_token_cache(environment const& where, credentials who, transport send,
+inline token_cache make_token_cache(environment const& where, credentials const& who, transport const& send,
                                     token_cache_options const& options = token_cache_options()) {
-  return token_cache(make_token_source(where, std::move(who), std::move(send), options.encoding), boot_clock::now,
+  return token_cache(make_token_source(where, who, send, options.encoding), boot_clock::now,
                      options.store ? options.store : std::make_shared<memory_store>(), options.observer);
 }
 
 /// The same for `default_environment`. Static, because the default is each file's own.
-static inline token_cache make_token_cache(credentials who, transport send,
+static inline token_cache make_token_cache(credentials const& who, transport const& send,
                                            token_cache_options const& options = token_cache_options()) {
-  return make_token_cache(default_environment, std::move(who), std::move(send), options);
+  return make_token_cache(default_environment, who, send, options);
 }
 
 #if CIBMTR_AUTH_HTTPS
 
 /// The same over the bundled transport.
-inline token_cache make_token_cache(environment const& where, credentials who,
+inline token_cache make_token_cache(environment const& where, credentials const& who,
                                     token_cache_options const& options = token_cache_options()) {
   https_options https = options.https;
   https.max_response_size = (std::min)(https.max_response_size, detail::longest_token_response);
-  return make_token_cache(where, std::move(who), https_transport(https), options);
+  return make_token_cache(where, who, https_transport(https), options);
 }
 
 /// Everything, for `default_environment`, over HTTPS.
-static inline token_cache make_token_cache(credentials who,
+static inline token_cache make_token_cache(credentials const& who,
                                            token_cache_options const& options = token_cache_options()) {
-  return make_token_cache(default_environment, std::move(who), options);
+  return make_token_cache(default_environment, who, options);
 }
 
 #endif

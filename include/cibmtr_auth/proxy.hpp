@@ -136,7 +136,7 @@ inline url parse_proxy_url(std::string const& text) {
                 "proxy URL does not start with http://: only such proxies are supported; what goes "
                 "through them is encrypted all the same");
   }
-  url const proxy = parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
+  url proxy = parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
   std::size_t const colon = proxy.user_info.find(':');
   if (proxy.target.find('@') != std::string::npos) {
     throw detail::bad_url("proxy URL", "has a / in its user or password: write it as %2F");

@@ -89,7 +89,7 @@ class renewal {
   /// What the store holds, but never less than our own last failure: a store that could not keep it (a full disk, a lost
   /// connection) must not let us ask all the time. A token granted since then ends that.
   token_record load() const {
-    token_record const kept = store_->load();
+    token_record kept = store_->load();
     token_record mine = last_failed_->load();
     bool const is_renewed = !kept.granted.empty() && kept.granted.value() != mine.granted.value();
     if (!mine.failure || is_renewed || kept.next_try_at >= mine.next_try_at) {

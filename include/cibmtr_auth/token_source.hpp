@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <string>
-#include <utility>
 
 #include <cibmtr_auth/basic_auth.hpp>
 #include <cibmtr_auth/boot_clock.hpp>
@@ -25,11 +24,11 @@ using token_source = std::function<token()>;
 
 /// A source that sends one token request for each call. Throws `configuration` at once, before any call, for credentials
 /// or a URL that cannot be right. What `send` throws passes through.
-inline token_source make_token_source(environment const& where, credentials who, transport send,
+inline token_source make_token_source(environment const& where, credentials const& who, transport const& send,
                                       basic_encoding encoding = basic_encoding::plain,
-                                      clock_function now = boot_clock::now) {
+                                      clock_function const& now = boot_clock::now) {
   detail::require(send != nullptr, "transport", "is empty: give a function");
-  http_request request = make_token_request(where, who, encoding);
+  http_request const request = make_token_request(where, who, encoding);
   std::string const server = "the token server " + parse_secure_url(request.url, "token URL").authority();
   return [request, who, send, now, server] {
     boot_clock::time_point const sent_at = now();
