@@ -56,6 +56,7 @@ CIBMTR_AUTH_MODEL_SEQUENCES=10000 CIBMTR_AUTH_STRESS_SECONDS=60 run threads with
 run meson with_meson
 run network tests/real_network.sh
 run reference tests/reference.sh
+run tidy tests/tidy.sh
 run generations tests/generations.sh
 run packages tests/packages.sh
 run fuzz tests/fuzz.sh 60
