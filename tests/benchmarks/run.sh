@@ -21,6 +21,7 @@ build() {
 build get -lbenchmark
 build herd
 build requests_over_a_day
+build life_of_a_token
 GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$PWD/$built/go" go build -o "$built/oauth2" tests/benchmarks/oauth2.go
 
 # processes NAME PROGRAM: 32 of them, started together.
@@ -48,4 +49,6 @@ for round in {1..5}; do
   fi
 done >"$built/measured.csv"
 python3 tests/benchmarks/table.py <"$built/measured.csv"
-"$built/requests_over_a_day" --check tests/benchmarks/requests_over_a_day.svg
+for picture in requests_over_a_day life_of_a_token; do
+  "$built/$picture" --check "tests/benchmarks/$picture.svg"
+done
