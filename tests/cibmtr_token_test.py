@@ -202,7 +202,7 @@ class CibmtrToken(unittest.TestCase):
         self.next_answer(429, '{"errorCode":"E0000047"}', {"X-Rate-Limit-Remaining": "0", "Retry-After": "17"})
         result = self.run_program()
         self.assertEqual(result.returncode, 4)
-        self.assertIn("17 s", result.stderr)
+        self.assertIn("Next try not before ", result.stderr)
         self.next_answer(503)
         self.assertEqual(self.run_program().returncode, 4)
 
@@ -292,7 +292,7 @@ class CibmtrToken(unittest.TestCase):
         shared = ("--cache", self.path("cache"))
         first = self.run_program("--check", cache=shared).stdout
         self.assertRegex(first, r"(?m)^ok  calls +1, 0 from memory, 0 waited for another$")
-        self.assertRegex(first, r"(?m)^ok  requests +1 sent, 0 failed; the last since: no living token$")
+        self.assertRegex(first, r"(?m)^ok  requests +1 sent, 0 failed; the reason: no living token$")
         self.assertRegex(first, r"(?m)^ok  times +obtained \d s ago, renews in 14\d\d s, ends in 1[78]\d\d s$")
         self.assertRegex(first, r"(?m)^ok  last error +none$")
         self.assertRegex(self.run_program("--check", cache=shared).stdout, r"(?m)^ok  requests +0 sent, 0 failed$")
@@ -300,7 +300,7 @@ class CibmtrToken(unittest.TestCase):
     def test_check_tells_of_a_failure_what_the_cache_did(self):
         shared = ("--cache", self.path("cache"))
         wrong = self.with_wrong(client_secret="not-this-one")
-        for requests in ("1 sent, 1 failed; the last since: no living token", "0 sent, 0 failed"):
+        for requests in ("1 sent, 1 failed; the reason: no living token", "0 sent, 0 failed"):
             failed = self.run_program("--check", account=wrong, cache=shared)
             self.assertEqual(failed.returncode, 3)
             self.assertRegex(failed.stdout, r"(?m)^ok  requests +" + requests + "$")

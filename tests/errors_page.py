@@ -21,7 +21,7 @@ NOT_ERRORS = (
 # What cibmtr-token prints when nothing is wrong.
 GOOD_NEWS = (
     r"print_finding\(\"(environment|credentials|grant|connection|certificate|token|calls|requests|times)\"",
-    r"unknown: the server does not say", r"the last since", r"kept by an earlier run",
+    r"unknown: the server does not say", r"the reason", r"kept by an earlier run",
 )
 
 

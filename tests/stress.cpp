@@ -87,7 +87,7 @@ class scene {
     generation_ = next;
   }
 
-  std::atomic<unsigned long long> gets{0}, requests{0}, failures{0}, leads{0};
+  std::atomic<unsigned long long> gets{0}, requests{0}, failures{0}, heard{0};
   std::atomic<char const*> problem{""};
 
   void expect(bool is_so, char const* otherwise) {
@@ -124,7 +124,7 @@ class scene {
   }
   token_observer observer() {
     return [this](token_cache_status const& told) {
-      ++leads;
+      ++heard;
       expect(told.hits + told.joins <= told.gets, "more hits and joins than gets");
     };
   }
@@ -186,7 +186,8 @@ TEST_CASE("whatever threads do at once, each get ends as promised and the counts
       live(s, milliseconds(100));
       s.end();
       token_cache_status const told = s.tokens()->status();
-      CHECK(told.hits + told.joins + s.leads == told.gets);
+      CHECK(told.hits + told.joins <= told.gets);
+      CHECK(s.heard >= told.requests);
       CHECK(told.gets >= s.gets);  // a background_renewer has got some too
       CHECK(told.requests == s.requests);
       CHECK(told.failures >= s.failures);  // a token may have ended on its way

@@ -72,7 +72,7 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
     throw error(error_kind::network,
                 refusal + " with HTTP " + std::to_string(status) +
                     (proxy.user_info.empty() ? ": put its user and password into the proxy URL"
-                                             : ": the user or password in the proxy URL is wrong"),
+                                             : ": it does not take the user and password of the proxy URL"),
                 status);
   }
   throw error(
