@@ -3178,7 +3178,6 @@ int call_with_token(token_cache const& tokens, Call call) {
 #if CIBMTR_AUTH_HTTPS
 #include <openssl/asn1.h>
 #include <openssl/x509v3.h>
-#endif
 
 namespace cibmtr_auth {
 
@@ -3189,16 +3188,11 @@ namespace detail {
 
 /// The four or sixteen bytes of an IP address; empty for anything else.
 inline std::string ip_bytes(std::string const& text) {
-#if CIBMTR_AUTH_HTTPS
   std::unique_ptr<ASN1_OCTET_STRING, void (*)(ASN1_OCTET_STRING*)> const address(a2i_IPADDRESS(text.c_str()),
                                                                                  ASN1_OCTET_STRING_free);
   return address ? std::string(reinterpret_cast<char const*>(ASN1_STRING_get0_data(address.get())),
                                static_cast<std::size_t>(ASN1_STRING_length(address.get())))
                  : std::string();
-#else
-  static_cast<void>(text);
-  return std::string();
-#endif
 }
 
 /// Whether the address `host` lies in `range`, such as `10.0.0.0/8` or `fd00::/8`.
@@ -3306,6 +3300,7 @@ inline url parse_proxy_url(std::string const& text) {
 }
 
 }  // namespace cibmtr_auth
+#endif
 
 #endif  // CIBMTR_AUTH_PROXY_HPP
 
