@@ -3,17 +3,16 @@
 #include <cibmtr_auth.hpp>
 
 #include <cstddef>
-#include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
+#include "support/folder.hpp"
 #include "support/refusal.hpp"
+#include "support/variable.hpp"
 
 namespace {
 
@@ -29,50 +28,28 @@ class environment_variables {
   environment_variables() {
     for (std::string const field : {"CLIENT_ID", "CLIENT_SECRET", "SCOPE", "USERNAME", "PASSWORD"}) {
       for (std::string const& name : {"CIBMTR_" + field, "CIBMTR_" + field + "_FILE"}) {
-        char const* const value = std::getenv(name.c_str());
-        before_[name] = std::unique_ptr<std::string>(value ? new std::string(value) : nullptr);
-        unsetenv(name.c_str());
-      }
-    }
-  }
-  environment_variables(environment_variables const&) = delete;
-  environment_variables& operator=(environment_variables const&) = delete;
-  ~environment_variables() {
-    for (auto const& variable : before_) {
-      if (variable.second) {
-        setenv(variable.first.c_str(), variable.second->c_str(), 1);
-      } else {
-        unsetenv(variable.first.c_str());
+        before_.emplace_back(new tests::variable(name, nullptr));
       }
     }
   }
 
-  void set(std::string const& name, std::string const& value) const { setenv(name.c_str(), value.c_str(), 1); }
+  void set(std::string const& name, std::string const& value) const { tests::set_variable(name, value.c_str()); }
 
  private:
-  std::map<std::string, std::unique_ptr<std::string>> before_;
+  std::vector<std::unique_ptr<tests::variable>> before_;
 };
 
 class temporary_file {
  public:
-  explicit temporary_file(std::string const& content) {
-    char const* const folder = std::getenv("TMPDIR");
-    path_ = std::string(folder ? folder : "/tmp") + "/cibmtr_auth.XXXXXX";
-    int const descriptor = mkstemp(&path_[0]);
-    REQUIRE(descriptor >= 0);
-    std::FILE* const file = fdopen(descriptor, "wb");
-    REQUIRE(file);
-    bool const written = std::fwrite(content.data(), 1, content.size(), file) == content.size();
-    REQUIRE(std::fclose(file) == 0);
-    REQUIRE(written);
+  explicit temporary_file(std::string const& content) : path_(place_ / "file") {
+    tests::write_text(path_, content);
+    REQUIRE((tests::text_of(path_) == content));
   }
-  temporary_file(temporary_file const&) = delete;
-  temporary_file& operator=(temporary_file const&) = delete;
-  ~temporary_file() { std::remove(path_.c_str()); }
 
   std::string const& path() const { return path_; }
 
  private:
+  tests::folder place_;
   std::string path_;
 };
 
@@ -202,6 +179,9 @@ TEST_CASE("a file that cannot be read is refused with the variable's name, not w
   for (std::string const& path : {missing, too_long.path(), std::string("/"), std::string()}) {
     CAPTURE(path);
     variables.set("CIBMTR_PASSWORD_FILE", path);
+    if (!std::getenv("CIBMTR_PASSWORD_FILE")) {
+      continue;  // Windows has no empty variables
+    }
     std::string const message = tests::refusal(credentials_from_env);
     CHECK(message.find("the file that CIBMTR_PASSWORD_FILE names ") == 0);
     CHECK_FALSE((path.size() > 1 && holds(message, path)));

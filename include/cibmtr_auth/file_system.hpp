@@ -4,8 +4,10 @@
 #ifndef CIBMTR_AUTH_FILE_SYSTEM_HPP
 #define CIBMTR_AUTH_FILE_SYSTEM_HPP
 
+#include <chrono>
 #include <cstddef>
 #include <string>
+#include <thread>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +17,7 @@
 #include <direct.h>
 #include <io.h>
 #include <share.h>
+#include <stdlib.h>
 #else
 #include <unistd.h>
 #endif
@@ -24,25 +27,47 @@ namespace detail {
 
 #ifdef _WIN32
 // Files below the user's own folder are the user's own there, and a file that is opened with deny-all sharing is a lock.
+// windows.h is not for a header to include; this is what it says.
+extern "C" __declspec(dllimport) int __stdcall MoveFileExA(char const* from, char const* to, unsigned long flags);
+
 inline void make_directory(std::string const& path) {
   _mkdir(path.c_str());
 }
+inline bool is_directory(std::string const& path) {
+  struct _stat64 found;
+  return _stat64(path.c_str(), &found) == 0 && (found.st_mode & _S_IFDIR) != 0;
+}
 inline bool is_private_directory(std::string const& path) {
-  return _access(path.c_str(), 6) == 0;
+  return is_directory(path);
+}
+/// A file cannot be replaced while somebody reads it, nor read while it is being replaced; both are over in a moment.
+template <typename Attempt>
+bool succeeds_soon(std::string const& path, Attempt attempt) {
+  bool is_done = attempt();
+  for (int i = 0; !is_done && i < 50 && !is_directory(path); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    is_done = attempt();
+  }
+  return is_done;
 }
 inline int open_to_read(std::string const& path) {
-  return _open(path.c_str(), _O_RDONLY | _O_BINARY);
+  int file = -1;
+  succeeds_soon(path, [&] {
+    file = _open(path.c_str(), _O_RDONLY | _O_BINARY | _O_NOINHERIT);
+    return file >= 0 || errno != EACCES;
+  });
+  return file;
 }
 inline int open_new(std::string const& path) {
-  return _open(path.c_str(), _O_WRONLY | _O_CREAT | _O_TRUNC | _O_BINARY, _S_IREAD | _S_IWRITE);
+  return _open(path.c_str(), _O_WRONLY | _O_CREAT | _O_TRUNC | _O_BINARY | _O_NOINHERIT, _S_IREAD | _S_IWRITE);
 }
 inline int open_locked(std::string const& path) {
   int file = -1;
-  _sopen_s(&file, path.c_str(), _O_RDWR | _O_CREAT, _SH_DENYRW, _S_IREAD | _S_IWRITE);
+  _sopen_s(&file, path.c_str(), _O_RDWR | _O_CREAT | _O_NOINHERIT, _SH_DENYRW, _S_IREAD | _S_IWRITE);
+  if (file < 0 && _doserrno == 32) {  // ERROR_SHARING_VIOLATION; other reasons for EACCES do not go away
+    errno = EAGAIN;
+  }
   return file;
-}
-inline bool is_held_by_another(int error_number) {
-  return error_number == EACCES;
 }
 inline bool is_private_file(int) {
   return true;
@@ -51,8 +76,7 @@ inline void close_file(int file) {
   _close(file);
 }
 inline bool replace_file(std::string const& from, std::string const& to) {
-  remove(to.c_str());
-  return rename(from.c_str(), to.c_str()) == 0;
+  return succeeds_soon(to, [&] { return MoveFileExA(from.c_str(), to.c_str(), 1) != 0; });  // MOVEFILE_REPLACE_EXISTING
 }
 inline long long read_some(int file, char* into, std::size_t most) {
   return _read(file, into, static_cast<unsigned>(most));
@@ -92,9 +116,6 @@ inline int open_locked(std::string const& path) {
   }
   return file;
 }
-inline bool is_held_by_another(int error_number) {
-  return error_number == EAGAIN;
-}
 inline bool is_private_file(int file) {
   struct stat found;
   return fstat(file, &found) == 0 && S_ISREG(found.st_mode) && is_private(found);
@@ -112,6 +133,11 @@ inline long long write_some(int file, char const* from, std::size_t most) {
   return write(file, from, most);
 }
 #endif
+
+/// Whether that is why `open_locked` failed.
+inline bool is_held_by_another(int error_number) {
+  return error_number == EAGAIN;
+}
 
 }  // namespace detail
 }  // namespace cibmtr_auth
