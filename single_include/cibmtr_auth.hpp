@@ -1811,7 +1811,7 @@ struct token_record {
 /// A clock that all who share a record can read, and what it shows at a moment of this process's own; when to read which first is
 /// said at `token_store`.
 struct shared_clock {
-  std::string id;              ///< the same for all who read the same clock
+  std::string id;  ///< the same for all who read the same clock; empty where a restarted clock cannot be told apart
   std::int64_t shows_ms;       ///< at `now`
   boot_clock::time_point now;  ///< that moment
   std::int64_t unix_ms;        ///< the wall clock at `now`: only for the wait that outlives `id`
@@ -1903,7 +1903,8 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
 }
 
 /// An empty record for a text that is not `whose`, not of this version, from the future, or damaged. By another clock (the machine was
-/// started anew) the token is not taken, but a wait still is, counted by the wall clock.
+/// started anew) the token is not taken, but a wait still is, counted by the wall clock. Where that cannot be told, the record is as
+/// old as either clock says.
 inline token_record read_record(std::string const& text, fingerprint const& whose, shared_clock const& clock) {
   using std::chrono::milliseconds;
   detail::json_object object;
@@ -1913,8 +1914,11 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
   bool const is_ours = is_object && detail::is_undamaged(text, object) &&
                        detail::number_of(object, "version") == detail::record_version && written >= 0 &&
                        detail::number_of(object, "check") == whose.check();
-  bool const same_clock = detail::text_of(object, "clock") == clock.id;
-  std::int64_t const since = same_clock ? clock.shows_ms - written : clock.unix_ms - written_unix;
+  std::int64_t const by_clock = clock.shows_ms - written;
+  std::int64_t const by_wall = clock.unix_ms - written_unix;
+  bool const was_restarted = clock.id.empty() && by_clock < -1000;
+  bool const same_clock = detail::text_of(object, "clock") == clock.id && !was_restarted;
+  std::int64_t const since = !same_clock ? by_wall : clock.id.empty() ? (std::max)(by_clock, by_wall) : by_clock;
   if (!is_ours || since < -1000) {
     return token_record();
   }
@@ -2342,7 +2346,7 @@ class token_file : public token_store {
     std::unique_ptr<detail::private_directory::file_lock> file;
   };
 
-  /// `boot_clock`, which is one and the same for all processes until the machine starts anew.
+  /// `boot_clock`, which is one and the same for all processes until the machine starts anew. Only Linux tells when that was.
   shared_clock clock() const {
     using std::chrono::duration_cast;
     using std::chrono::milliseconds;
@@ -2355,7 +2359,7 @@ class token_file : public token_store {
   static std::string boot_id() {
     std::string id;
     std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
-    return id.empty() ? "steady" : id;
+    return id;
   }
 
   detail::private_directory directory_;

@@ -177,6 +177,29 @@ TEST_CASE("steps of the wall clock change nothing while the machine runs") {
   }
 }
 
+TEST_CASE("where the system does not tell its starts apart, a record is as old as either clock says") {
+  token_record record = refused();
+  record.granted = granted().granted;
+  shared_clock const writer = {"", 5 * day_ms, machine().now, unix_ms};
+  std::string const text = write_record(record, ours(), writer).reveal();
+  auto later = [&](milliseconds by_its_clock, milliseconds by_the_wall) {
+    return shared_clock{"", writer.shows_ms + by_its_clock.count(), boot_clock::time_point(hours(3)),
+                        unix_ms + by_the_wall.count()};
+  };
+  for (minutes wall : {minutes(-60), minutes(0), minutes(5)}) {
+    shared_clock const reader = later(minutes(5), wall);
+    token_record const found = read(text, reader);
+    CHECK((found.granted.expires_at() == reader.now + minutes(15)));
+    CHECK((found.next_try_at == reader.now + minutes(10)));
+  }
+  shared_clock const long_after_a_restart = later(seconds(1), hours(24));
+  CHECK((read(text, long_after_a_restart).granted.expires_at() < long_after_a_restart.now));
+  shared_clock const soon_after_a_restart = later(hours(-24), minutes(5));
+  CHECK(read(text, soon_after_a_restart).granted.empty());
+  REQUIRE(read(text, soon_after_a_restart).failure);
+  CHECK((read(text, soon_after_a_restart).next_try_at == soon_after_a_restart.now + minutes(10)));
+}
+
 TEST_CASE("a record from the future counts as none") {
   CHECK(is_empty(read(written(granted()), machine(milliseconds(-1001)))));
   CHECK(is_empty(read(written(refused()), machine(-hours(1)))));

@@ -71,7 +71,7 @@ class token_file : public token_store {
     std::unique_ptr<detail::private_directory::file_lock> file;
   };
 
-  /// `boot_clock`, which is one and the same for all processes until the machine starts anew.
+  /// `boot_clock`, which is one and the same for all processes until the machine starts anew. Only Linux tells when that was.
   shared_clock clock() const {
     using std::chrono::duration_cast;
     using std::chrono::milliseconds;
@@ -84,7 +84,7 @@ class token_file : public token_store {
   static std::string boot_id() {
     std::string id;
     std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
-    return id.empty() ? "steady" : id;
+    return id;
   }
 
   detail::private_directory directory_;

@@ -37,7 +37,7 @@ struct token_record {
 /// A clock that all who share a record can read, and what it shows at a moment of this process's own; when to read which first is
 /// said at `token_store`.
 struct shared_clock {
-  std::string id;              ///< the same for all who read the same clock
+  std::string id;  ///< the same for all who read the same clock; empty where a restarted clock cannot be told apart
   std::int64_t shows_ms;       ///< at `now`
   boot_clock::time_point now;  ///< that moment
   std::int64_t unix_ms;        ///< the wall clock at `now`: only for the wait that outlives `id`
@@ -129,7 +129,8 @@ inline secret write_record(token_record const& record, fingerprint const& whose,
 }
 
 /// An empty record for a text that is not `whose`, not of this version, from the future, or damaged. By another clock (the machine was
-/// started anew) the token is not taken, but a wait still is, counted by the wall clock.
+/// started anew) the token is not taken, but a wait still is, counted by the wall clock. Where that cannot be told, the record is as
+/// old as either clock says.
 inline token_record read_record(std::string const& text, fingerprint const& whose, shared_clock const& clock) {
   using std::chrono::milliseconds;
   detail::json_object object;
@@ -139,8 +140,11 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
   bool const is_ours = is_object && detail::is_undamaged(text, object) &&
                        detail::number_of(object, "version") == detail::record_version && written >= 0 &&
                        detail::number_of(object, "check") == whose.check();
-  bool const same_clock = detail::text_of(object, "clock") == clock.id;
-  std::int64_t const since = same_clock ? clock.shows_ms - written : clock.unix_ms - written_unix;
+  std::int64_t const by_clock = clock.shows_ms - written;
+  std::int64_t const by_wall = clock.unix_ms - written_unix;
+  bool const was_restarted = clock.id.empty() && by_clock < -1000;
+  bool const same_clock = detail::text_of(object, "clock") == clock.id && !was_restarted;
+  std::int64_t const since = !same_clock ? by_wall : clock.id.empty() ? (std::max)(by_clock, by_wall) : by_clock;
   if (!is_ours || since < -1000) {
     return token_record();
   }
