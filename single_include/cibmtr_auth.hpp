@@ -2658,10 +2658,15 @@ class thread_tokens {
     }
   }
 
-  /// Null in a thread that is ending and has given its copies back, and where there is no memory for one.
+  /// Null in a thread that is ending and has given its copies back, where there is no memory for one, and with MinGW, which
+  /// frees the memory of thread_local objects before it destroys them (mingw-w64 bug 527).
   thread_token* here() noexcept {
+#ifdef __MINGW32__
+    return nullptr;
+#else
     last_used const& last = last_of_this_thread();
     return last.owner == id_ ? last.copy : find_or_add();
+#endif
   }
 
   unsigned long long hits() const {
