@@ -2,7 +2,10 @@
 
 #include <cibmtr_auth.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <ctime>
+#include <limits>
 #include <random>
 #include <string>
 
@@ -11,6 +14,13 @@
 namespace {
 
 using cibmtr_auth::parse_http_date;
+
+#ifndef _WIN32  // whose C library knows neither %e nor the year 3001
+
+/// Where time_t has 32 bits it ends in 2038.
+long long within_time_t(long long time) {
+  return (std::min)(time, static_cast<long long>(std::numeric_limits<std::time_t>::max()));
+}
 
 /// Written by the C library, from its own calendar; in the C locale, in which tests run.
 std::string written(char const* form, std::time_t time) {
@@ -23,6 +33,8 @@ std::string written(char const* form, std::time_t time) {
 char const imf_fixdate[] = "%a, %d %b %Y %H:%M:%S GMT";
 char const rfc_850[] = "%A, %d-%b-%y %H:%M:%S GMT";
 char const asctime_form[] = "%a %b %e %H:%M:%S %Y";
+
+#endif
 
 }  // namespace
 
@@ -62,13 +74,15 @@ TEST_CASE("dates at the edges of the calendar are read right") {
   }
 }
 
+#ifndef _WIN32
 TEST_CASE("what the C library writes is read back, in all three forms") {
   unsigned const seed = 9110;
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   for (int round = 0; round < 3000; ++round) {
-    auto const any_year = static_cast<std::time_t>(random() % 253402300800);
-    auto const two_digit_year = static_cast<std::time_t>(random() % 3155760000);
+    auto const any_year = static_cast<std::time_t>(random() % static_cast<std::uint64_t>(within_time_t(253402300800)));
+    auto const two_digit_year =
+        static_cast<std::time_t>(random() % static_cast<std::uint64_t>(within_time_t(3155760000)));
     CAPTURE(any_year);
     CAPTURE(two_digit_year);
     CHECK(parse_http_date(written(imf_fixdate, any_year)) == any_year);
@@ -78,10 +92,11 @@ TEST_CASE("what the C library writes is read back, in all three forms") {
 }
 
 TEST_CASE("each day of a hundred years is read right, leap days included") {
-  for (std::time_t time = 43200; time < 3155760000; time += 86400) {
-    REQUIRE(parse_http_date(written(imf_fixdate, time)) == time);
+  for (long long time = 43200; time < within_time_t(3155760000); time += 86400) {
+    REQUIRE(parse_http_date(written(imf_fixdate, static_cast<std::time_t>(time))) == time);
   }
 }
+#endif
 
 TEST_CASE("anything else is no date") {
   for (std::string const& text :

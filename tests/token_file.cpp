@@ -134,8 +134,13 @@ TEST_CASE("a reader finds whole records only, however often they are replaced") 
       ++seen;
     }
   });
+#ifdef _WIN32
+  constexpr std::size_t replacements = 100;  // each waits until nobody reads
+#else
+  constexpr std::size_t replacements = 2000;
+#endif
   token_file store(place.path(), ours());
-  for (std::size_t i = 0; i < 2000; ++i) {
+  for (std::size_t i = 0; i < replacements; ++i) {
     store.save(record(i % 2 == 0 ? 1 + i : 20000 + i));
   }
   is_done = true;
