@@ -102,6 +102,13 @@
 #error "Set exactly one of CIBMTR_AUTH_PRODUCTION and CIBMTR_AUTH_TEST to 1, or leave both out for test"
 #endif
 
+/// For a class that one shared library throws and another one catches: to libc++ it would be two classes where both hide their symbols.
+#if defined(__GNUC__) && !defined(_WIN32)
+#define CIBMTR_AUTH_DETAIL_SHARED __attribute__((visibility("default")))
+#else
+#define CIBMTR_AUTH_DETAIL_SHARED
+#endif
+
 #endif  // CIBMTR_AUTH_CONFIG_HPP
 
 // Text compared and trimmed as protocols do it, whatever the locale.
@@ -323,7 +330,7 @@ inline char const* to_string(error_kind kind) noexcept {
 
 /// The only exception the library throws of its own. Its message says what was wrong, where, and what to
 /// do, and never holds a credential or a token.
-class error : public std::runtime_error {
+class CIBMTR_AUTH_DETAIL_SHARED error : public std::runtime_error {
  public:
   /// For transports and stores of your own: one of kind `network`, `tls` or `timed_out` needs no more than the first two. `message`
   /// must hold no secret.
@@ -1437,7 +1444,10 @@ inline char const* remedy(error_kind kind, int status, std::string const& code) 
     case error_kind::rate_limited: return "Too many tokens were asked for: wait, and keep the ones you get.";
     case error_kind::unavailable: return "The server is in trouble: try again later.";
     case error_kind::network: return "The proxy wants credentials: put them into the proxy's URL.";
-    default: break;
+    case error_kind::configuration:
+    case error_kind::tls:
+    case error_kind::timed_out:
+    case error_kind::malformed: break;
   }
   return status >= 300 && status <= 399
              ? "Redirects are not followed, they would send the password on: correct the token URL."

@@ -54,4 +54,11 @@
 #error "Set exactly one of CIBMTR_AUTH_PRODUCTION and CIBMTR_AUTH_TEST to 1, or leave both out for test"
 #endif
 
+/// For a class that one shared library throws and another one catches: to libc++ it would be two classes where both hide their symbols.
+#if defined(__GNUC__) && !defined(_WIN32)
+#define CIBMTR_AUTH_DETAIL_SHARED __attribute__((visibility("default")))
+#else
+#define CIBMTR_AUTH_DETAIL_SHARED
+#endif
+
 #endif  // CIBMTR_AUTH_CONFIG_HPP

@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include <cibmtr_auth/config.hpp>
+
 namespace cibmtr_auth {
 
 /// Few and stable; each has one remedy, which the message spells out.
@@ -40,7 +42,7 @@ inline char const* to_string(error_kind kind) noexcept {
 
 /// The only exception the library throws of its own. Its message says what was wrong, where, and what to
 /// do, and never holds a credential or a token.
-class error : public std::runtime_error {
+class CIBMTR_AUTH_DETAIL_SHARED error : public std::runtime_error {
  public:
   /// For transports and stores of your own: one of kind `network`, `tls` or `timed_out` needs no more than the first two. `message`
   /// must hold no secret.

@@ -67,7 +67,10 @@ inline char const* remedy(error_kind kind, int status, std::string const& code) 
     case error_kind::rate_limited: return "Too many tokens were asked for: wait, and keep the ones you get.";
     case error_kind::unavailable: return "The server is in trouble: try again later.";
     case error_kind::network: return "The proxy wants credentials: put them into the proxy's URL.";
-    default: break;
+    case error_kind::configuration:
+    case error_kind::tls:
+    case error_kind::timed_out:
+    case error_kind::malformed: break;
   }
   return status >= 300 && status <= 399
              ? "Redirects are not followed, they would send the password on: correct the token URL."
