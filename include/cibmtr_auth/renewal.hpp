@@ -43,10 +43,10 @@ class renewal {
     require(store_ != nullptr, "token store", "is missing: leave it out, or give one");
   }
 
-  /// Gives anything but `refused`, a token that the API no longer takes; but its replacement of less than 30 seconds ago is not
-  /// replaced in its turn, or an API that takes none would have all who share the store ask all the time. Another process that asks is waited for as long as
-  /// `patience` says, and never longer than any exchange takes: after a minute this one asks alone. Whatever is thrown meanwhile
-  /// is in the outcome.
+  /// Gives anything but `refused`, a token that the API no longer takes; but its replacement of less than 30 seconds ago
+  /// is not replaced in its turn, or an API that takes none would have all who share the store ask all the time. Another
+  /// process that asks is waited for as long as `patience` says, and never longer than any exchange takes: after a minute
+  /// this one asks alone. Whatever is thrown meanwhile is in the outcome.
   renewal_outcome run(token const& refused, std::chrono::milliseconds patience = std::chrono::minutes(1)) const {
     try {
       return agree(refused, patience);

@@ -113,7 +113,9 @@ class thread_tokens {
     static thread_local entries mine;
     return mine;
   }
-  static bool is_orphan(std::shared_ptr<entry> const& one) { return one->is_orphan; }
+  static bool is_orphan(std::shared_ptr<entry> const& one) {
+    return one->is_orphan;
+  }
 
   thread_token* find_or_add() noexcept {
     last_used& last = last_of_this_thread();
