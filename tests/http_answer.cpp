@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 #include <doctest/doctest.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <cibmtr_auth.hpp>
@@ -9,6 +10,8 @@
 #include <vector>
 
 #include "support/fake_server.hpp"
+#include "support/folder.hpp"
+#include "support/refusal.hpp"
 
 using namespace cibmtr_auth;
 
@@ -144,6 +147,29 @@ TEST_CASE("every answer that a server, a gateway or a stranger may give has one 
       {"a chunk cut off", chunked + "3e\r\n" + half, "network"},
       {"no last chunk", chunked + "3e\r\n" + grant + "\r\n", "network"},
 
+      // Framing that one reader takes for this and another for that.
+      {"a length that is empty", "HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n" + grant, "malformed"},
+      {"a negative length", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + grant, "malformed"},
+      {"a length with a sign", "HTTP/1.1 200 OK\r\nContent-Length: +62\r\n\r\n" + grant, "malformed"},
+      {"a length in hexadecimal", "HTTP/1.1 200 OK\r\nContent-Length: 0x3e\r\n\r\n" + grant, "malformed"},
+      {"a length with text", "HTTP/1.1 200 OK\r\nContent-Length: 62 bytes\r\n\r\n" + grant, "malformed"},
+      {"a list of lengths that differ", "HTTP/1.1 200 OK\r\nContent-Length: 62, 61\r\n\r\n" + grant, "malformed"},
+      {"a length and chunks",
+       "HTTP/1.1 200 OK\r\nContent-Length: 62\r\nTransfer-Encoding: chunked\r\n\r\n3e\r\n" + grant + "\r\n0\r\n\r\n",
+       "malformed"},
+      {"a negative chunk size", chunked + "-3e\r\n" + grant + "\r\n0\r\n\r\n", "network"},  // as one past the end
+      {"a chunk size past all bounds", chunked + "1000000000000003e\r\n" + grant + "\r\n0\r\n\r\n", "malformed"},
+      {"a header that is folded", with_length("200 OK\r\nX: a\r\n b", grant), "malformed"},
+      {"a length that is folded", "HTTP/1.1 200 OK\r\nContent-Length:\r\n 62\r\n\r\n" + grant, "malformed"},
+      {"lines that end in LF alone", "HTTP/1.1 200 OK\nContent-Length: 62\n\n" + grant, "malformed"},
+      {"white space before a header's colon", "HTTP/1.1 200 OK\r\nContent-Length : 62\r\n\r\n" + grant, "malformed"},
+      {"a header without a colon", with_length("200 OK\r\nnonsense", grant), "malformed"},
+      {"101", "HTTP/1.1 101 Switching Protocols\r\n\r\n" + grant, "malformed"},
+      {"204 with a token", with_length("204 No Content", grant), "malformed"},
+      {"304 with a token", with_length("304 Not Modified", grant), "malformed"},
+      {"brotli that nobody asked for", with_length("200 OK\r\nContent-Encoding: br", "\x0b\x1e\x80" + grant),
+       "malformed"},
+
       // No HTTP.
       {"a length that is too short", "HTTP/1.1 200 OK\r\nContent-Length: 61\r\n\r\n" + grant, "malformed"},
       {"two lengths that differ", "HTTP/1.1 200 OK\r\nContent-Length: 62\r\nContent-Length: 61\r\n\r\n" + grant,
@@ -169,6 +195,60 @@ TEST_CASE("every answer that a server, a gateway or a stranger may give has one 
     if (r.bytes.size() < 1000) {
       CHECK(outcome(r.bytes, 1) == r.outcome);
     }
+  }
+}
+
+TEST_CASE("the longest status line that is read fits a thread of 128 KiB, a longer one is no HTTP" *
+          doctest::skip(tests::is_sanitized)) {
+  auto with_status_line = [](std::size_t size) {
+    std::string const start = "HTTP/1.1 204 ";
+    return start + std::string(size - start.size() - 2, 'x') + "\r\n\r\n";
+  };
+  auto is_read = [&](std::size_t size) {
+    try {
+      return read(with_status_line(size)).status == 204;
+    } catch (error const& refused) {
+      CHECK(refused.kind() == error_kind::malformed);
+      return false;
+    }
+  };
+  std::size_t longest = 0;
+  for (std::size_t size = 120; size <= 1100; size += 4) {
+    longest = is_read(size) ? size : longest;
+  }
+  CHECK(longest == 128);
+  CHECK_FALSE(is_read(longest + 1));
+  CHECK(tests::in_child([&] {
+          std::string const bytes = with_status_line(longest);
+          pthread_attr_t small;
+          pthread_attr_init(&small);
+          pthread_attr_setstacksize(&small, 128 * 1024);
+          pthread_t reader;
+          auto const start = [](void* given) -> void* {
+            return read(*static_cast<std::string const*>(given)).status == 204 ? given : nullptr;
+          };
+          void* result = nullptr;
+          bool const has_run = pthread_create(&reader, &small, start, const_cast<std::string*>(&bytes)) == 0 &&
+                               pthread_join(reader, &result) == 0;
+          pthread_attr_destroy(&small);
+          return has_run && result ? 0 : 1;
+        }) == 0);
+}
+
+TEST_CASE("a success whose body is too long is refused, any other status is told without it") {
+  std::string const body(limit + 1, 'x');
+  for (std::string const& success :
+       std::vector<std::string>{"200 OK", "201 Created", "202 Accepted", "206 Partial Content", "299 Well"}) {
+    CAPTURE(success);
+    error const refused = tests::error_of([&] { read(with_length(success, body)); });
+    CHECK(refused.kind() == error_kind::malformed);
+    CHECK(std::string(refused.what()).find("max_response_size") != std::string::npos);
+  }
+  for (int status : {300, 404, 500}) {
+    CAPTURE(status);
+    http_response const answer = read(with_length(std::to_string(status) + " No", body));
+    CHECK(answer.status == status);
+    CHECK(answer.body.empty());
   }
 }
 
