@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cibmtr_auth.hpp>
 #include <string>
@@ -220,6 +222,35 @@ TEST_CASE("no server text that repeats a secret reaches an error") {
       CHECK((shown.find(password) == std::string::npos));
     }
   }
+}
+
+TEST_CASE("no part of a secret, in whatever spelling, reaches an error") {
+  credentials const who = some_credentials();
+  std::string const secret_text = who.client_secret.reveal();
+  std::string const password = who.password.reveal();
+  std::vector<std::string> echoes;
+  for (std::string const& known :
+       {secret_text, password, base64_encode(secret_text), base64_encode(password),
+        base64_encode(who.client_id + ":" + secret_text),
+        base64_encode(form_encode_text(who.client_id) + ":" + form_encode_text(secret_text))}) {
+    std::string upper = known;
+    std::string lower = known;
+    std::transform(known.begin(), known.end(), upper.begin(), [](unsigned char c) { return std::toupper(c); });
+    std::transform(known.begin(), known.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+    echoes.insert(echoes.end(), {known, known.substr(0, known.find('=')), upper, lower});
+    for (std::size_t i = 0; i + 8 <= known.find('=') && i + 8 <= known.size(); ++i) {
+      echoes.insert(echoes.end(), {known.substr(i, 8), upper.substr(i, 8), lower.substr(i, 8)});
+    }
+  }
+  auto described = [](std::string const& text) {
+    return std::string(refusal(401, R"({"error":"invalid_client","error_description":")" + text + "\"}").what());
+  };
+  for (std::string const& echoed : echoes) {
+    for (std::string const& text : {echoed, "you sent <" + echoed + ">!"}) {
+      CHECK((described(text).find(echoed) == std::string::npos));
+    }
+  }
+  CHECK(described("The client secret supplied is invalid.").find("supplied") != std::string::npos);
 }
 
 TEST_CASE("server text that a terminal or a log would mind is left out") {
