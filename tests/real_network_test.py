@@ -9,6 +9,7 @@ import concurrent.futures
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -133,12 +134,13 @@ class NetworkTest(unittest.TestCase):
     def url(self, name, host="localhost"):
         return "https://%s:%d%s" % (host, world.nginx.ports[name], world.token_server.path)
 
-    def run_program(self, url, *arguments, ca="trusted", proxy="none", **variables):
+    def run_program(self, url, *arguments, ca="trusted", proxy="none", within=(), **variables):
         """A run whose outputs hold no secret, and a failure's one line."""
         chosen = (["--ca", world.ca] if ca == "trusted" else []) + (["--proxy", proxy] if proxy else [])
         start = time.monotonic()
         result = subprocess.run(
-            [TOKEN_PROGRAM, "--no-cache", "--credentials", world.account_file, "--token-url", url, *chosen, *arguments],
+            [*within, TOKEN_PROGRAM, "--no-cache", "--credentials", world.account_file, "--token-url", url, *chosen,
+             *arguments],
             capture_output=True, text=True, timeout=60, env={**CLEAN, **variables})
         result.seconds = time.monotonic() - start
         for secret in (world.account["client_secret"], world.account["password"], PASSWORD, "wr0ng",
@@ -263,6 +265,42 @@ class Protocols(NetworkTest):
         result = self.run_program(self.url("client certificate"))
         self.assertEqual(result.returncode, 6)  # nginx does it that way, with a page for people
         self.assertIn("HTTP 400", result.stderr)
+
+
+def address_of_this_machine():
+    """One that is not loopback, or None. Nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = probe.getsockname()[0]
+        return None if address.startswith("127.") else address
+
+
+class NameService(NetworkTest):
+    def test_http_to_localhost_is_refused_where_the_name_service_says_that_it_is_another_machine(self):
+        address = address_of_this_machine()
+        hosts = os.path.join(world.subfolder("hosts"), "hosts")
+        with open(hosts, "w", encoding="ascii") as file:
+            file.write("%s localhost\n" % address)
+        with_hosts = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
+        found = subprocess.run([*with_hosts, "getent", "ahosts", "localhost"], capture_output=True, text=True)
+        if not address or found.stdout.split()[:1] != [address]:
+            print("SKIPPED: localhost elsewhere: needs root, unshare and an address that is not loopback")
+            return
+        with socket.create_server((address, 0)) as listener:
+            listener.settimeout(1)
+            refused = self.run_program("http://localhost:%d/token" % listener.getsockname()[1], "--timeout", "5",
+                                       within=with_hosts)
+            self.assertEqual(refused.returncode, 2, refused.stderr)
+            self.assertIn("localhost", refused.stderr)
+            self.assertIn(address, refused.stderr)
+            try:
+                with listener.accept()[0] as caller:
+                    self.assertEqual(caller.recv(4096), b"")
+            except socket.timeout:
+                pass  # nobody came
 
 
 class Redirects(NetworkTest):
