@@ -140,6 +140,8 @@ TEST_CASE("every answer that a server, a gateway or a stranger may give has one 
       // Broken off.
       {"nothing", "", "network"},
       {"half a status line", "HTTP/1.1 20", "network"},
+      {"an empty line first", "\r\n", "malformed"},
+      {"a short line first", "HTTP\r\n\r\n", "malformed"},
       {"half the headers", "HTTP/1.1 200 OK\r\nContent-", "network"},
       {"a length that is too long", "HTTP/1.1 200 OK\r\nContent-Length: 63\r\n\r\n" + grant, "network"},
       {"a length past all bounds", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n" + grant,

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <cibmtr_auth/ascii.hpp>
 #include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/secret.hpp>
@@ -53,9 +54,7 @@ class answer_stream : public httplib::Stream {
     std::size_t const length = (std::min)(size, filled_ - next_);
     std::copy_n(buffer_.data() + next_, length, to);
     next_ += length;
-    if (body_.empty()) {
-      watch_status_line(to, length);
-    }
+    std::for_each(to, to + (is_in_head_ ? length : 0), [this](char byte) { watch_head(byte); });
     return static_cast<ssize_t>(length);
   }
 
@@ -82,16 +81,29 @@ class answer_stream : public httplib::Stream {
     return !has_ended_;
   }
 
-  void watch_status_line(char const* bytes, std::size_t length) {
-    for (std::size_t i = 0; i < length; ++i) {
-      line_.push_back(bytes[i]);
-      if (line_.size() > 128 && line_.compare(0, 5, "HTTP/") == 0) {
-        throw not_http(name_, "an endless status line");
-      }
-      if (bytes[i] == '\n') {
-        line_.clear();
-      }
+  /// Some readers take a line that is none of these for one thing, some for another (RFC 9112, sections 2.2 and 5).
+  void watch_head(char byte) {
+    line_.push_back(byte);
+    if (is_status_line_ && line_.size() > 128) {
+      throw not_http(name_, "an endless status line");
     }
+    if (byte != '\n' || !is_in_head_) {
+      return;
+    }
+    bool const is_last = line_ == "\r\n";
+    std::size_t const name_end = line_.find_first_of(" \t:");
+    bool const is_field = name_end != 0 && name_end != std::string::npos && line_[name_end] == ':';
+    bool const is_empty_length =  // 0.11 drops a field without a value
+        is_field && same_text(line_.substr(0, name_end), "Content-Length") &&
+        line_.find_first_of("0123456789") == std::string::npos;
+    if (is_empty_length || line_.compare(line_.size() - (std::min)(line_.size(), std::size_t{2}), 2, "\r\n") != 0 ||
+        (!is_status_line_ && !is_last && !is_field)) {
+      throw not_http(name_, "a bad line end or header");
+    }
+    is_interim_ = is_status_line_ ? line_.size() > 9 && line_.compare(8, 2, " 1") == 0 : is_interim_;
+    is_in_head_ = !is_last || is_interim_;
+    is_status_line_ = is_last;
+    line_.clear();
   }
 
   std::string const name_;
@@ -102,6 +114,9 @@ class answer_stream : public httplib::Stream {
   std::size_t filled_ = 0;
   std::size_t total_ = 0;
   std::string line_;
+  bool is_in_head_ = true;
+  bool is_status_line_ = true;
+  bool is_interim_ = false;
   bool has_ended_ = false;
 };
 
@@ -146,11 +161,13 @@ inline http_response read_answer(std::string const& name, byte_source more, std:
         answer.status);
   }
   std::vector<std::string> const lengths = answer.header_values("Content-Length");
+  bool const has_chunks = !answer.header_values("Transfer-Encoding").empty();
   auto is_length = [&](std::string const& length) {
-    return length == lengths[0] && !length.empty() && length.find_first_not_of("0123456789") == std::string::npos;
+    return !has_chunks && length == lengths[0] && !length.empty() &&
+           length.find_first_not_of("0123456789") == std::string::npos;
   };
   if (!std::all_of(lengths.begin(), lengths.end(), is_length)) {
-    throw not_http(name, "two lengths, or one that is no number");  // 0.11 takes the first
+    throw not_http(name, "two lengths, one beside chunks, or one that is no number");  // 0.11 takes the first
   }
   if (!is_whole && !is_too_long) {
     throw stream.has_ended()
