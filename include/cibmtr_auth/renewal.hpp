@@ -129,7 +129,12 @@ class renewal {
     bool was_sent = true;
     try {
       token_record record;
-      record.granted = living(ask_());
+      record.granted = ask_();
+      if (now_() >= record.granted.expires_at()) {
+        throw error(
+            error_kind::unavailable,
+            "the token had ended before it arrived: the token server takes longer to answer than its tokens live.");
+      }
       record.is_replacement = is_replacement;
       last_failed_->save(token_record());
       save(record);
@@ -143,14 +148,6 @@ class renewal {
     }
     result.was_asked = was_sent;
     return result;
-  }
-
-  token living(token const& granted) const {
-    if (now_() < granted.expires_at()) {
-      return granted;
-    }
-    throw error(error_kind::unavailable,
-                "the token had ended before it arrived: the token server takes longer to answer than its tokens live.");
   }
 
   renewal_outcome failed(token_record const& before, token const& usable_before, error const& failure) const {
