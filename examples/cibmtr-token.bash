@@ -19,6 +19,7 @@ _cibmtr_token() {
 --proxy
 --timeout
 --cache
+--renew
 --no-cache
 --header
 --json

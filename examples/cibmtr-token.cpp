@@ -26,6 +26,7 @@ struct arguments {
   double timeout = 30;
   std::string cache_directory = auth::default_cache_directory();
   bool without_cache = false;
+  bool renew = false;
   bool as_header = false;
   bool as_json = false;
   bool check = false;
@@ -234,6 +235,9 @@ void run(arguments given) {
     print_connection(given, token_url(where, who));
   }
 
+  if (given.renew) {
+    tokens.invalidate(get(tokens, given, store.get()));
+  }
   auth::token const token = get(tokens, given, store.get());
   if (given.check) {
     auto const life = std::chrono::duration_cast<std::chrono::seconds>(token.expires_at() - token.obtained_at());
@@ -278,6 +282,8 @@ How to get there:
 
 Sharing the token with other runs:
   --cache DIR                through this folder, which only you may enter
+  --renew                    the API refuses the shared token (HTTP 401): ask
+                             for another in its place, at most one in 30 s
   --no-cache                 not at all: ask for a token of its own, at once
 
 What to print, one of these or else the bare token:
@@ -337,7 +343,8 @@ void describe(CLI::App& app, arguments& given) {
     return text.find_first_of("nN") == std::string::npos ? "" : "not a number";
   });
   auto* const cache = app.add_option("--cache", given.cache_directory);
-  app.add_flag("--no-cache", given.without_cache)->excludes(cache);
+  auto* const renew = app.add_flag("--renew", given.renew);
+  app.add_flag("--no-cache", given.without_cache)->excludes(cache)->excludes(renew);
   auto* const header = app.add_flag("--header", given.as_header);
   auto* const json = app.add_flag("--json", given.as_json);
   auto* const check = app.add_flag("--check", given.check);

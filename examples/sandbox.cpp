@@ -83,7 +83,8 @@ int main(int argc, char** argv) {
   app.add_option("--ready-file", ready_file,
                  "write TOKEN_URL, API_URL and PORT here once all is ready, for a shell to source");
   app.footer(
-      "To make it misbehave, POST to https://localhost:PORT/sandbox/...\n"
+      "To make it misbehave, POST to https://localhost:PORT/sandbox/..., such as\n"
+      "curl --cacert ca.pem -d '' https://localhost:PORT/sandbox/revoke\n"
       "  revoke  no body: the API refuses every token issued so far\n"
       "  life    a number: seconds that tokens issued from now on live\n"
       "  next    {\"status\": 503, \"body\": \"...\", \"headers\": {...}, \"delay_ms\": 0, \"times\": 1, \"after\": 0, "

@@ -125,17 +125,24 @@ class submission_journal {
       std::string word;
       std::string detail;
       std::istringstream(line) >> number >> word >> detail;
-      if (number < 1 || number > fates_.size() || word.empty()) {
-        throw bad("has a line about no entry of this input: name another one (--journal)");
+      if (number < 1 || number > 100000000 || word.empty()) {
+        throw bad("is no journal: name another one (--journal)");
+      }
+      if (number > fates_.size()) {  // an entry that this input has no more
+        sent.resize(number);
+        fates_.resize(number, fate::unsent);
       }
       sent[number - 1] = word == "sending" ? detail : sent[number - 1];
       fates_[number - 1] = fate_of(word);
     }
     for (std::size_t i = 0; i < sent.size(); ++i) {
-      if (fates_[i] != fate::unsent && sent[i] != checksums_[i]) {
-        throw bad("says that entry " + std::to_string(i + 1) + " was sent, but it is another in this input");
+      if (fates_[i] != fate::unsent && (i >= checksums_.size() || sent[i] != checksums_[i])) {
+        throw bad("says that entry " + std::to_string(i + 1) + " was sent, but " +
+                  (i < checksums_.size() ? "it is another in this input" : "this input has no such entry") +
+                  ": put it back; with another journal all would be sent again");
       }
     }
+    fates_.resize(checksums_.size());
   }
 
   std::string read_all() const {

@@ -127,8 +127,10 @@ void describe(CLI::App& app, arguments& given) {
   app.add_option("--environment", given.environment, "test or production")
       ->check(CLI::IsMember({"test", "production"}))
       ->capture_default_str();
-  app.add_option("--token-url", given.token_url, "Ask there for the token instead");
-  app.add_option("--api-url", given.api_url, "Send there instead, to /r4 below this URL");
+  auto* const token_url = app.add_option("--token-url", given.token_url, "Ask there for the token instead");
+  auto* const api_url = app.add_option("--api-url", given.api_url, "Send there instead, to /r4 below this URL");
+  token_url->needs(api_url);  // or one environment's token would go to the other's API
+  api_url->needs(token_url);
   app.add_option("--credentials", given.credentials_file,
                  "A JSON file with client_id, client_secret, scope, username and password");
   app.add_option("--ca", given.https.ca_file, "Trust only the CAs in this PEM file");

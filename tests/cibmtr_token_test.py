@@ -198,6 +198,16 @@ class CibmtrToken(unittest.TestCase):
             self.assertIn(code, result.stderr)
         self.assertEqual(self.run_program(url=self.ready["TOKEN_URL"].replace("aus", "AUS")).returncode, 3)
 
+    def test_renew_replaces_a_shared_token_that_the_api_refuses_and_no_newer_one(self):
+        shared = ("--cache", self.path("cache"))
+        refused = self.run_program(cache=shared).stdout
+        renewed = self.run_program("--renew", cache=shared)
+        self.assertEqual(renewed.returncode, 0, renewed.stderr)
+        self.assertNotEqual(renewed.stdout, refused)
+        self.assertEqual(self.run_program(cache=shared).stdout, renewed.stdout)
+        self.assertEqual(self.run_program("--renew", cache=shared).stdout, renewed.stdout)  # within 30 s
+        self.assertEqual(self.requests(), 2)
+
     def test_status_4_rate_limited_or_unavailable(self):
         self.next_answer(429, '{"errorCode":"E0000047"}', {"X-Rate-Limit-Remaining": "0", "Retry-After": "17"})
         result = self.run_program()

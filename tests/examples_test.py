@@ -137,6 +137,20 @@ class SubmitObservations(SandboxTest):
 
     # How it stops
 
+    def test_a_refused_entry_may_be_left_out_and_an_accepted_one_may_not(self):
+        entries = observations(52, {51: "refuse"})
+        path = self.input(entries)
+        self.assertEqual(self.submit(path)[0], 7)
+        self.assertEqual(self.stored(), 50)
+        self.input(entries[:50] + entries[51:])
+        self.assertEqual(self.submit(path)[0], 0)
+        self.assertEqual(self.stored(), 51)
+        self.input(entries[:20])
+        status, _, complaint = self.submit(path)
+        self.assertEqual(status, 2)
+        self.assertIn("says that entry 21 was sent, but this input has no such entry: put it back", complaint)
+        self.assertEqual(self.stored(), 51)
+
     def test_stops_at_the_first_refusal_and_goes_on_once_that_is_mended(self):
         path = self.input(observations(120, {57: "refuse"}))
         self.assertEqual(self.submit(path), (
@@ -317,7 +331,7 @@ class SubmitObservations(SandboxTest):
         self.input([observation(1), observation(3)])
         self.assertEqual(self.submit(path), (
             2, "", "submit_observations: the journal input.json.journal says that entry 2 was sent, but it is another in this "
-            "input\n"))
+            "input: put it back; with another journal all would be sent again\n"))
         self.input(observations(1))
         self.assertEqual(self.submit(path)[0], 2)
         self.input(observations(3))

@@ -88,7 +88,9 @@ inline credentials credentials_from_file(std::string const& path) {
   secret const text = detail::read_secret_file(path, what);
   detail::json_object object;
   bool const is_object = object.read(text.reveal());
-  detail::require(is_object, what, object.problem());
+  detail::require(is_object, what,
+                  std::string(object.problem()) +
+                      ": compare its commas and quotes; in a value \" and \\ are written \\\" and \\\\");
 
   credentials c;
   for (auto const& member : object.members()) {
