@@ -149,7 +149,7 @@ TEST_CASE("a background renewer ends at once when it is dropped while it rests")
   for (unsigned long long i = 1; i <= 20; ++i) {
     background_renewer const renewer(tokens);
     REQUIRE(comes_true([&] { return tokens.status().gets >= i; }));
-    for (int turn = 0; turn < 1000; ++turn) {  // for it to lie down
+    for (int turn = 0; turn < 100; ++turn) {  // for it to lie down
       std::this_thread::yield();
     }
   }
