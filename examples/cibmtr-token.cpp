@@ -125,7 +125,8 @@ void print_clock(auth::http_response const& answer) {
   std::vector<std::string> const dates = answer.header_values("Date");
   long long const servers = dates.empty() ? -1 : auth::parse_http_date(dates.front());
   if (servers < 0) {
-    print_finding("clock", "unknown: the server does not say what time it is");
+    print_finding("clock", answer.status == 0 ? "unknown: the server did not answer a HEAD request"
+                                              : "unknown: the server does not say what time it is");
     return;
   }
   long long const ahead = static_cast<long long>(std::time(nullptr)) - servers;
@@ -143,7 +144,7 @@ void print_connection(arguments const& given, std::string const& token_url) {
   auth::https_peer peer;
   https.observer = [&peer](auth::https_peer const& seen) { peer = seen; };
   std::string const proxy = https.proxy.empty() ? auth::proxy_from_env(to) : https.proxy;
-  bool const is_direct = proxy.empty() || proxy == "none";
+  bool const is_direct = proxy.empty() || proxy == "none" || to.scheme == "http";
   print_finding("proxy", is_direct ? "none" : auth::parse_proxy_url(proxy).authority());
   auth::http_response answer;
   try {
@@ -195,7 +196,8 @@ void print_status(auth::token_cache_status const& told) {
   print_finding("calls",
                 text(told.gets) + ", " + text(told.hits) + " from memory, " + text(told.joins) + " waited for another");
   std::string const why = told.requests > 0 ? std::string("; the reason: ") + told.last_reason : "";
-  print_finding("requests", text(told.requests) + " sent, " + text(told.failures) + " failed" + why);
+  print_finding("requests", text(told.requests) + " sent, " + text(told.failures) + " failed" + why,
+                told.failures == 0);
   if (told.expires_at != auth::boot_clock::time_point()) {
     print_finding("times", "obtained " + std::to_string(-seconds_until(told.obtained_at)) + " s ago, renews in " +
                                std::to_string(seconds_until(told.renew_at)) + " s, ends in " +
@@ -244,7 +246,7 @@ void run(arguments given) {
     std::string const how = tokens.status().requests > 0 ? "granted" : "kept by an earlier run";
     print_finding("token", how + ", lives " + std::to_string(life.count()) + " s, " +
                                std::to_string(seconds_until(token.expires_at())) + " s left");
-    print_finding("scope", token.scope());
+    print_finding("scope", token.scope(), grants_all(token.scope(), who.scope));
     print_status(tokens.status());
   } else {
     print(as_asked(token, given).reveal());

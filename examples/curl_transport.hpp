@@ -6,6 +6,7 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cibmtr_auth.hpp>
 #include <cstddef>
@@ -68,6 +69,9 @@ class curl_exchange {
     }
   }
 
+  /// Zero would mean no limit.
+  static long milliseconds(std::chrono::milliseconds limit) { return std::max(1L, static_cast<long>(limit.count())); }
+
   void connect_as(curl_options const& options) {
 #if LIBCURL_VERSION_NUM >= 0x075500
     set(CURLOPT_PROTOCOLS_STR, "https");
@@ -79,8 +83,8 @@ class curl_exchange {
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
     set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));  // or newer
-    set(CURLOPT_TIMEOUT_MS, static_cast<long>(options.timeout.count()));
-    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
+    set(CURLOPT_TIMEOUT_MS, milliseconds(options.timeout));
+    set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(options.connect_timeout));
     set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (!options.ca_file.empty()) {
       set(CURLOPT_CAINFO, options.ca_file.c_str());
@@ -182,7 +186,9 @@ class curl_exchange {
 
   cibmtr_auth::error failure(CURLcode code) const {
     using cibmtr_auth::error_kind;
-    std::string const why = name_ + ": " + (problem_[0] != '\0' ? problem_ : curl_easy_strerror(code));
+    std::string const said = problem_;
+    bool const may_quote_proxy = said.find('@') != std::string::npos;  // with its password
+    std::string const why = name_ + ": " + (said.empty() || may_quote_proxy ? curl_easy_strerror(code) : said);
     switch (code) {
       case CURLE_OPERATION_TIMEDOUT: return {error_kind::timed_out, why + ": try again, or allow more (timeout)"};
       case CURLE_PEER_FAILED_VERIFICATION:

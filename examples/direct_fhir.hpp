@@ -43,18 +43,6 @@ class direct_fhir_api {
 
   bool may_have_arrived() const { return may_have_arrived_; }
 
-  bool creates_conditionally() {
-    picojson::value const rest = member(read_json(call("GET", "/r4/metadata", "").body.reveal()), "rest");
-    picojson::value const resources =
-        member(rest.is<picojson::array>() && rest.contains(0) ? rest.get(0) : picojson::value(), "resource");
-    return resources.is<picojson::array>() &&
-           std::any_of(resources.get<picojson::array>().begin(), resources.get<picojson::array>().end(),
-                       [](picojson::value const& one) {
-                         return string_member(one, "type") == "Observation" &&
-                                member(one, "conditionalCreate").evaluate_as_boolean();
-                       });
-  }
-
  private:
   cibmtr_auth::token_cache tokens_;
   std::string root_;
@@ -62,13 +50,26 @@ class direct_fhir_api {
   bool may_have_arrived_ = false;
 };
 
+/// Whether a CapabilityStatement says so of Observations.
+inline bool creates_conditionally(cibmtr_auth::http_response const& metadata) {
+  picojson::value const rest = member(read_json(metadata.body.reveal()), "rest");
+  picojson::value const resources =
+      member(rest.is<picojson::array>() && rest.contains(0) ? rest.get(0) : picojson::value(), "resource");
+  return resources.is<picojson::array>() &&
+         std::any_of(resources.get<picojson::array>().begin(), resources.get<picojson::array>().end(),
+                     [](picojson::value const& one) {
+                       return string_member(one, "type") == "Observation" &&
+                              member(one, "conditionalCreate").evaluate_as_boolean();
+                     });
+}
+
 struct verdict {
   fate is;
   std::string detail;  ///< for the journal
 };
 
 inline verdict verdict_of(int status, std::string const& detail) {
-  bool const is_refused = status >= 300 && status < 500 && status != 408;
+  bool const is_refused = status >= 400 && status < 500 && status != 408;
   return {status / 100 == 2 ? fate::accepted : is_refused ? fate::unsent : fate::unknown, detail};
 }
 
@@ -79,17 +80,20 @@ inline std::vector<verdict> verdicts(cibmtr_auth::http_response const& answer, s
   }
   picojson::value const bundle = read_json(answer.body.reveal());
   picojson::value const entries = member(bundle, "entry");
-  if (string_member(bundle, "type") != "transaction-response" || !entries.is<picojson::array>() ||
-      entries.get<picojson::array>().size() != count) {
-    return std::vector<verdict>(count, {fate::unknown, "HTTP 200, but no answer to each entry"});
+  if (string_member(bundle, "resourceType") != "Bundle" || string_member(bundle, "type") != "transaction-response" ||
+      !entries.is<picojson::array>() || entries.get<picojson::array>().size() != count) {
+    return std::vector<verdict>(
+        count, {fate::unknown, "HTTP " + std::to_string(answer.status) + ", but no answer to each entry"});
   }
   std::vector<verdict> made;
   for (picojson::value const& entry : entries.get<picojson::array>()) {
     picojson::value const response = member(entry, "response");
     int const status = std::atoi(string_member(response, "status").c_str());
     std::string const location = string_member(response, "location");
-    bool const is_path = !location.empty() && location.size() < 200 &&
-                         std::all_of(location.begin(), location.end(), [](char c) { return c > ' ' && c <= '~'; });
+    bool const is_path =
+        !location.empty() && location.size() < 200 &&
+        location.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_.:-") ==
+            std::string::npos;  // no query, which may name a patient
     made.push_back(verdict_of(status, std::to_string(status) + (is_path ? " " + location : "")));
   }
   return made;

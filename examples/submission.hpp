@@ -35,6 +35,12 @@ struct submission_options {
   std::string unknown;         ///< `accepted` or `lost`: what a person has found out about entries of unknown fate
 };
 
+/// Of what the API answered.
+inline int exit_status_of(int http_status) {
+  bool const is_account = http_status == 401 || http_status == 403;
+  return is_account ? 3 : http_status == 429 || http_status >= 500 ? 4 : exit_refused;
+}
+
 /// "entry 3" or "entries 3, 7 to 50", from numbers in ascending order.
 inline std::string named(std::vector<std::size_t> const& numbers) {
   std::string text;
@@ -76,11 +82,18 @@ class submission {
   /// Nothing of unknown fate is sent again unless that does no harm, or a person has looked.
   void settle_unknown() {
     std::vector<std::size_t> const numbers = journal_.numbers(fate::unknown);
-    if (given_.conditionally && !api_.creates_conditionally()) {
-      throw stop(
-          2,
-          "the server does not say that it creates conditionally (CapabilityStatement): it may store twice what is "
-          "sent twice; go on without --if-none-exist");
+    if (given_.conditionally) {
+      cibmtr_auth::http_response const told = api_.call("GET", "/r4/metadata", "");
+      if (told.status != 200) {
+        throw stop(exit_status_of(told.status),
+                   "the server answered HTTP " + std::to_string(told.status) +
+                       " to the question whether it creates conditionally; nothing was sent");
+      }
+      if (!creates_conditionally(told)) {
+        throw stop(2, std::string("the server does not say that it creates conditionally (CapabilityStatement): it may "
+                                  "store twice what is sent twice") +
+                          (numbers.empty() ? "; go on without --if-none-exist" : ""));
+      }
     }
     if (numbers.empty() || (given_.unknown.empty() && given_.conditionally)) {
       return;
@@ -103,6 +116,10 @@ class submission {
     } catch (cibmtr_auth::error const& failure) {
       bool const is_lost = api_.may_have_arrived();
       record(notes(batch, is_lost || is_repetition ? "unknown" : "unsent"));
+      if (!is_lost && is_repetition) {
+        throw stop(exit_unknown, named(batch) + " could not be sent again (" + failure.what() +
+                                     "): whether the server has stored them is still unknown");
+      }
       if (!is_lost) {
         throw;
       }
@@ -116,12 +133,16 @@ class submission {
     for (std::size_t i = 0; i < batch.size(); ++i) {
       bool const is_accepted = made[i].is == fate::accepted;
       bool const is_refused = made[i].is == fate::unsent && !is_repetition;
-      char const* const word = is_accepted ? "accepted " : is_refused ? "refused " : "unknown ";
+      bool const was_there = given_.conditionally && is_accepted && made[i].detail.compare(0, 3, "200") == 0;
+      char const* const word = was_there     ? "accepted (was there already) "
+                               : is_accepted ? "accepted "
+                               : is_refused  ? "refused "
+                                             : "unknown ";
       outcome.push_back({batch[i], word + made[i].detail});
       if (!is_accepted) {
         others.push_back(batch[i]);
       }
-      is_unknown = is_unknown || made[i].is == fate::unknown;
+      is_unknown = is_unknown || made[i].is == fate::unknown || (is_repetition && !is_accepted);
     }
     record(outcome);
     if (!others.empty()) {
@@ -136,15 +157,15 @@ class submission {
       return stop(exit_unknown, status + " came back to " + named(others) +
                                     " and does not tell whether the server has stored them" + keep(answer));
     }
-    int const exit_with = answer.status == 401 || answer.status == 403 ? 3 : answer.status == 429 ? 4 : exit_refused;
-    return stop(exit_with,
+    return stop(exit_status_of(answer.status),
                 "the server refused " + named(others) + " with " + status + reason(answer, batch) + keep(answer));
   }
 
   /// Keeps the answer for a person, and says where.
   std::string keep(cibmtr_auth::http_response const& answer) const {
     std::string const path = given_.journal + ".answer";
-    int const file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    unlink(path.c_str());
+    int const file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     std::string const& body = answer.body.reveal();
     bool const is_kept = file >= 0 && ::write(file, body.data(), body.size()) == static_cast<ssize_t>(body.size());
     close(file);
@@ -164,7 +185,12 @@ class submission {
 
   /// On the disk, and then for whoever watches.
   void record(std::vector<journal_note> const& outcome) {
-    journal_.write(outcome);
+    std::string problem;
+    try {
+      journal_.write(outcome);
+    } catch (std::exception const& failure) {
+      problem = failure.what();
+    }
     erase_progress();
     for (journal_note const& one : outcome) {
       std::printf("%zu %s\n", one.number, one.text.c_str());
@@ -172,6 +198,9 @@ class submission {
     std::fflush(stdout);
     if (is_watched()) {
       std::fprintf(stderr, "%s", progress().c_str());
+    }
+    if (!problem.empty()) {
+      throw stop(exit_unknown, problem + "; what is told of the last entries stands on standard output alone");
     }
   }
 

@@ -103,7 +103,7 @@ class submission_journal {
     std::string const text = read_all();
     bool const is_begun = text.compare(0, first_line.size(), first_line) == 0;
     if (!is_begun && first_line.compare(0, text.size(), text) != 0) {
-      throw bad("belongs to another server, or is none: name another one (--journal)");
+      throw bad("belongs to another server, or is no journal: with another one (--journal) all would be sent again");
     }
     std::size_t const whole = is_begun ? text.rfind('\n') + 1 : 0;  // what follows was cut off while it was written
     if (whole < text.size() && ftruncate(file_, static_cast<off_t>(whole)) != 0) {
@@ -161,10 +161,13 @@ class submission_journal {
   }
 
   void append(std::string const& lines) const {
+    off_t const before = lseek(file_, 0, SEEK_END);
     for (std::size_t done = 0; done < lines.size();) {
       ssize_t const size = ::write(file_, lines.data() + done, lines.size() - done);
       if (size < 0) {
-        throw failure("be written");
+        std::runtime_error const why = failure("be written");
+        static_cast<void>(ftruncate(file_, before) == 0);  // else a line cut short would be taken for one
+        throw why;
       }
       done += static_cast<std::size_t>(size);
     }

@@ -63,6 +63,15 @@ std::string read_input(std::string const& path) {
   return text;
 }
 
+/// Always the same for the same server, since the journal is bound to it.
+std::string api_root(std::string const& text) {
+  auth::url const api = auth::parse_secure_url(text, "API URL");
+  if (api.target.find('?') != std::string::npos) {
+    throw stop(2, "the API URL has a query (?...): remove it");
+  }
+  return api.scheme + "://" + api.authority() + api.target.substr(0, api.target.find_last_not_of('/') + 1);
+}
+
 void run(arguments given) {
   auth::environment where = given.environment == "production" ? auth::production_environment : auth::test_environment;
   if (given.environment == auth::default_environment.name) {
@@ -71,8 +80,7 @@ void run(arguments given) {
   if (!given.token_url.empty()) {
     where.password_token_url = where.client_credentials_token_url = given.token_url.c_str();
   }
-  std::string const root = given.api_url.empty() ? where.api_url : given.api_url;
-  auth::parse_secure_url(root, "API URL");
+  std::string const root = api_root(given.api_url.empty() ? where.api_url : given.api_url);
   auth::credentials const who = given.credentials_file.empty() ? auth::credentials_from_env()
                                                                : auth::credentials_from_file(given.credentials_file);
   given.https.timeout = std::chrono::milliseconds(static_cast<long long>(given.timeout * 1000));

@@ -180,11 +180,12 @@ class SubmitObservations(SandboxTest):
             "input.json.journal.answer\n"))
 
     def test_the_exit_status_tells_refusals_apart(self):
-        for status, exit_status in ((400, 7), (403, 3), (404, 7), (413, 7), (429, 4), (302, 7)):
+        for status, exit_status in ((400, 7), (403, 3), (404, 7), (413, 7), (429, 4), (303, 8)):
             self.control("/next", {"to": "api", "status": status, "body": "<html>%s</html>" % PATIENT})
             result = self.submit(self.input(observations(1)))
-            self.assertEqual(result[:2], (exit_status, "1 refused HTTP %d\n0 of 1 accepted\n" % status))
-        self.assertEqual(self.submit(self.path("input.json"))[0], 0)
+            word = "unknown" if status == 303 else "refused"  # 303 is how some servers say that they have it
+            self.assertEqual(result[:2], (exit_status, "1 %s HTTP %d\n0 of 1 accepted\n" % (word, status)))
+        self.assertEqual(self.submit(self.path("input.json"), "--unknown", "lost")[0], 0)
         self.assertEqual(self.stored(), 1)
 
     # How it renews
@@ -261,7 +262,7 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(self.stored(), 100)
         self.control("/next", {"to": "api", "status": 429, "after": 1})
         self.assertEqual(self.submit(path, "--if-none-exist")[:2],
-                         (4, self.each(51, 100, "unknown HTTP 429") + "50 of 120 accepted\n"))
+                         (8, self.each(51, 100, "unknown HTTP 429") + "50 of 120 accepted\n"))
         self.assertEqual(self.submit(path), (8, "", self.ASKED), "refused this time, perhaps stored the first")
 
     def test_what_is_unknown_stays_so_when_it_cannot_be_sent_again(self):
@@ -270,14 +271,23 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(self.submit(path)[0], 8)
         self.control("/next", {"to": "api", "status": 401, "after": 1})
         self.control("/next", {"status": 400, "body": json.dumps({"error": "invalid_grant"})})
-        self.assertEqual(self.submit(path, "--if-none-exist")[:2], (3, "1 unknown\n0 of 1 accepted\n"))
+        self.assertEqual(self.submit(path, "--if-none-exist")[:2], (8, "1 unknown\n0 of 1 accepted\n"))
         self.assertEqual(self.submit(path, "--no-cache")[0], 8)
+
+    def test_a_server_in_trouble_is_not_one_that_creates_unconditionally(self):
+        for status, exit_status in ((503, 4), (429, 4), (403, 3)):
+            self.control("/next", {"to": "api", "status": status})
+            stopped, _, complaint = self.submit(self.input(observations(1)), "--if-none-exist")
+            self.assertEqual(stopped, exit_status)
+            self.assertIn("answered HTTP %d" % status, complaint)
+        self.assertEqual(self.stored(), 0)
 
     def test_a_server_that_has_it_says_200(self):
         path = self.input(observations(60))
         self.assertEqual(self.submit(path, "--if-none-exist")[0], 0)
         self.assertEqual(self.submit(path, "--if-none-exist", "--journal", self.path("another")), (
-            0, self.accepted(1, 60, status=200) + "60 of 60 accepted\n", ""))
+            0, self.accepted(1, 60, status=200).replace("accepted", "accepted (was there already)") +
+            "60 of 60 accepted\n", ""))
         self.assertEqual(self.stored(), 60)
 
     def test_conditional_creates_need_identifiers_and_a_server_that_promises_them(self):
@@ -338,7 +348,7 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(self.submit(path), (0, self.accepted(3, 3) + "3 of 3 accepted\n", ""), "a longer input goes on")
         command = self.command(path)
         command[command.index(self.api_url)] = self.api_url + "/other"
-        self.assertIn("belongs to another server, or is none", self.run_program(*command).stderr)
+        self.assertIn("belongs to another server, or is no journal", self.run_program(*command).stderr)
         other = self.write("other", "no journal, without a line break")
         self.assertEqual(self.submit(path, "--journal", other)[0], 2)
         self.assertEqual(os.stat(other).st_size, 32, "what is no journal is left alone")
@@ -362,10 +372,9 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(result, (2, "0 of 60 accepted\n", "submit_observations: the journal input.json.journal cannot be "
                                   "written (File too large)\n"))
         self.assertEqual(self.control()["api_calls"], 0)
-        self.assertEqual(os.stat(path + ".journal").st_size, limit)
-        status, printed, complaint = self.submit(path)
-        self.assertEqual((status, printed), (8, ""))
-        self.assertIn("an earlier run sent entries 1 to 3 and got no answer", complaint, "more cannot be known from the journal")
+        self.assertLess(os.stat(path + ".journal").st_size, limit)  # no line cut short is left
+        self.assertEqual(self.submit(path)[0], 0, "what was never sent is not called unknown")
+        self.assertEqual(self.stored(), 60)
 
     # For people
 
