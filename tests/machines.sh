@@ -3,7 +3,7 @@
 # The suite without its network part (CIBMTR_AUTH_HTTPS=0, the single header) on other machines: a 32-bit one, whose floating-point
 # registers are wider than a double, a big-endian one under QEMU, and Windows under Wine. Installs what it needs on Debian.
 # Usage: machines.sh [i386|armhf|s390x|windows]..., all but armhf when none is named.
-# Exit status 0 when nothing failed; 77 when nothing could be tried.
+# A machine whose compiler cannot be had is skipped. Exit status 0 when nothing failed.
 set -uo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.." || exit 1
 . tests/support/packages.sh
@@ -75,5 +75,4 @@ for name in "$@"; do
   esac
 done
 echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ] || exit 1
-[ "$passed" -gt 0 ] || exit 77
+[ "$failed" -eq 0 ]
