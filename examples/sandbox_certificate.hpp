@@ -5,6 +5,7 @@
 #define CIBMTR_AUTH_SANDBOX_CERTIFICATE_HPP
 
 #include <openssl/bio.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -22,6 +23,7 @@ namespace detail {
 struct openssl_free {
   void operator()(BIO* it) const { BIO_free(it); }
   void operator()(EVP_PKEY* it) const { EVP_PKEY_free(it); }
+  void operator()(EVP_PKEY_CTX* it) const { EVP_PKEY_CTX_free(it); }
   void operator()(X509* it) const { X509_free(it); }
   void operator()(X509_EXTENSION* it) const { X509_EXTENSION_free(it); }
 };
@@ -36,9 +38,12 @@ inline void require(bool done) {
 }
 
 inline owned<EVP_PKEY> new_key() {
-  owned<EVP_PKEY> key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"));
-  require(key != nullptr);
-  return key;
+  owned<EVP_PKEY_CTX> maker(EVP_PKEY_CTX_new_id(EVP_PKEY_EC, nullptr));
+  EVP_PKEY* key = nullptr;
+  require(maker != nullptr && EVP_PKEY_keygen_init(maker.get()) == 1 &&
+          EVP_PKEY_CTX_set_ec_paramgen_curve_nid(maker.get(), NID_X9_62_prime256v1) == 1 &&
+          EVP_PKEY_keygen(maker.get(), &key) == 1);
+  return owned<EVP_PKEY>(key);
 }
 
 inline std::uint64_t new_serial() {
@@ -52,7 +57,8 @@ inline owned<X509> new_certificate(char const* name, EVP_PKEY* key) {
   long const hour = 3600;
   owned<X509> made(X509_new());
   require(made != nullptr);
-  require(X509_set_version(made.get(), X509_VERSION_3) == 1 &&
+  // Version 3 is written as 2 (RFC 5280, section 4.1).
+  require(X509_set_version(made.get(), 2) == 1 &&
           ASN1_INTEGER_set_uint64(X509_get_serialNumber(made.get()), new_serial()) == 1 &&
           X509_gmtime_adj(X509_getm_notBefore(made.get()), -hour) &&
           X509_gmtime_adj(X509_getm_notAfter(made.get()), 7 * 24 * hour) &&
