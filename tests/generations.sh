@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The wire tests with three generations of cpp-httplib: the installed one, and those of Debian's later suites, which are
-# fetched into build/httplib/ without being installed and without touching this machine's package sources. A generation that
-# cannot be had is skipped; remove its folder to fetch the newest again. Installs what else it needs on Debian.
+# The wire tests with three generations of cpp-httplib (the installed one, and those of Debian's later suites) and with OpenSSL 1.1.1.
+# They are fetched into build/httplib/ without being installed and without touching this machine's package sources. A generation
+# that cannot be had is skipped; remove its folder to fetch the newest again. Installs what else it needs on Debian.
 # Exit status 0 when nothing failed.
 set -uo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.." || exit 1
@@ -48,7 +48,7 @@ from_debian() {
     -o APT::Sandbox::User="$(id -un)" "${@:2}")
 }
 
-# fetch_from URI SUITE: upstream's single header as Debian patches it, and Debian's own split one.
+# fetch_from URI SUITE [WHAT]: one of the two below.
 fetch_from() {
   local folder=$root/$2 keys=/usr/share/keyrings/debian-archive-keyring.gpg
   rm -rf "$folder" && mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial" || return 1
@@ -56,16 +56,26 @@ fetch_from() {
     printf 'Types: deb deb-src\nURIs: %s\nSuites: %s\nComponents: main\n' "$1" "$2"
     if [ -e "$keys" ]; then echo "Signed-By: $keys"; fi
   } >"$folder/suite.sources"
-  from_debian "$2" -o APT::Update::Error-Mode=any update &&
-    from_debian "$2" --download-only source cpp-httplib &&
-    from_debian "$2" download libcpp-httplib-dev &&
-    dpkg-source --no-check -x "$folder"/*.dsc "$folder/unpacked" &&
-    dpkg-deb -x "$folder"/libcpp-httplib-dev_*.deb "$folder/split" &&
-    mkdir "$folder/include" && cp "$folder/unpacked/httplib.h" "$folder/include" &&
+  from_debian "$2" -o APT::Update::Error-Mode=any update && "${3:-cpp_httplib}" "$2" "$folder" &&
     rm -rf "$folder/lists" "$folder/cache" && touch "$folder/is_complete"
 }
 
-# fetch SUITE: from whichever of this machine's package sources has it.
+# cpp_httplib SUITE FOLDER: upstream's single header as Debian patches it, and Debian's own split one.
+cpp_httplib() {
+  from_debian "$1" --download-only source cpp-httplib &&
+    from_debian "$1" -o Dir::State::status=/dev/null download libcpp-httplib-dev &&
+    dpkg-source --no-check -x "$2"/*.dsc "$2/unpacked" &&
+    dpkg-deb -x "$2"/libcpp-httplib-dev_*.deb "$2/split" &&
+    mkdir "$2/include" && cp "$2/unpacked/httplib.h" "$2/include"
+}
+
+# openssl_1 SUITE FOLDER: though a newer one is installed.
+openssl_1() {
+  from_debian "$1" -o Dir::State::status=/dev/null download libssl-dev libssl1.1 &&
+    dpkg-deb -x "$2"/libssl-dev_*.deb "$2" && dpkg-deb -x "$2"/libssl1.1_*.deb "$2"
+}
+
+# fetch SUITE [WHAT]: from whichever of this machine's package sources has it.
 fetch() {
   [ ! -e "$root/$1/is_complete" ] || return 0
   has_commands apt-get || { echo "no apt-get"; return 1; }
@@ -73,7 +83,7 @@ fetch() {
   for uri in $(apt-get indextargets --no-release-info --format '$(REPO_URI)' 'Created-By: Packages' | sort -u |
     grep -v security); do
     echo "asking $uri"
-    ! fetch_from "$uri" "$1" || return 0
+    ! fetch_from "$uri" "$@" || return 0
   done
   return 1
 }
@@ -128,5 +138,16 @@ for suite in trixie sid; do
     skip "$suite: its cpp-httplib cannot be had from this machine's package sources ($root/$suite-fetch.log)"
   fi
 done
+
+{ fetch bullseye openssl_1 && fetch bookworm; } >"$root/bullseye-fetch.log" 2>&1
+if [ -e "$root/bullseye/is_complete" ] && [ -e "$root/bookworm/is_complete" ]; then
+  here=$root/bullseye/usr
+  verdict openssl-1.1.1 wire_tests "$root/bullseye" -DCPPHTTPLIB_OPENSSL_SUPPORT -isystem "$root/bookworm/include" \
+    -isystem "$here/include" -isystem "$here/include/$(g++ -dumpmachine)" "-L$here/lib/$(g++ -dumpmachine)" \
+    "-Wl,-rpath,$here/lib/$(g++ -dumpmachine)" -lssl -lcrypto
+else
+  tail -n 5 "$root/bullseye-fetch.log"
+  skip "OpenSSL 1.1.1 cannot be had from this machine's package sources ($root/bullseye-fetch.log)"
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
