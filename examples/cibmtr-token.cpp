@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "exit_status.hpp"
+
 namespace {
 
 namespace auth = cibmtr_auth;
@@ -46,20 +48,6 @@ void print(std::string const& line) {
 void print_finding(std::string const& subject, std::string const& finding, bool is_ok = true) {
   std::string const padding(subject.size() < 14 ? 14 - subject.size() : 1, ' ');
   print((is_ok ? "ok  " : "no  ") + subject + padding + finding + "\n");
-}
-
-int exit_status(auth::error_kind kind) {
-  switch (kind) {
-    case auth::error_kind::configuration: return 2;
-    case auth::error_kind::rejected: return 3;
-    case auth::error_kind::rate_limited:
-    case auth::error_kind::unavailable: return 4;
-    case auth::error_kind::network:
-    case auth::error_kind::tls:
-    case auth::error_kind::timed_out: return 5;
-    case auth::error_kind::malformed: break;
-  }
-  return 6;
 }
 
 auth::environment chosen_environment(arguments const& given) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "direct_fhir.hpp"
+#include "exit_status.hpp"
 #include "observations.hpp"
 #include "submission.hpp"
 #include "submission_journal.hpp"
@@ -35,20 +36,6 @@ struct arguments {
   double timeout = 60;
   bool without_cache = false;
 };
-
-int exit_status(auth::error_kind kind) {
-  switch (kind) {
-    case auth::error_kind::configuration: return 2;
-    case auth::error_kind::rejected: return 3;
-    case auth::error_kind::rate_limited:
-    case auth::error_kind::unavailable: return 4;
-    case auth::error_kind::network:
-    case auth::error_kind::tls:
-    case auth::error_kind::timed_out: return 5;
-    case auth::error_kind::malformed: break;
-  }
-  return 6;
-}
 
 std::string read_input(std::string const& path) {
   std::ifstream file;

@@ -50,6 +50,15 @@ class Readme(unittest.TestCase):
         sections = anchors(re.sub(r"(?m)^###.*$", "", README)) - {"cibmtr_auth", "more"}
         self.assertEqual(set(re.findall(r"(?m)^\[[^]]+\]\(#([^)]+)\)", README.split("\n## ")[0])), sections)
 
+    def test_links_every_public_name_to_its_room(self):
+        for header in ROOT.glob("include/cibmtr_auth/*.hpp"):
+            code = re.sub(r"(?s)namespace detail \{.*?\n\}  // namespace detail\n", "", header.read_text(encoding="utf-8"))
+            names = set(re.findall(r"(?m)^(?:class|struct|enum class) (?:CIBMTR_AUTH_\w+ )?(\w+) ", code) +
+                        re.findall(r"(?m)^using (\w+) =", code) + re.findall(r"(?m)^constexpr environment (\w+)", code) +
+                        re.findall(r"(?m)^(?:inline |template .*\n)[^(\n]*?(\w+)\(", code))
+            row = re.search(r"(?m)^\| \[\w+\]\(include/cibmtr_auth/%s\) \| (.*) \|$" % re.escape(header.name), README)
+            self.assertEqual(set(re.findall(r"`(\w+)`", row.group(1) if row else "")), names, header.name)
+
     def test_lists_every_example(self):
         for path in ROOT.glob("examples/*.cpp"):
             self.assertRegex(README, r"(?m)^\| (`\w+\.\w+`, )*`%s`" % re.escape(path.name))
