@@ -2,10 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cibmtr_auth.hpp>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace cibmtr_auth;
@@ -74,16 +76,26 @@ TEST_CASE("a 403 never renews") {
 }
 
 TEST_CASE("callers that hold the same dead token cause one renewal") {
-  int requests = 0;
+  std::atomic<int> requests{0};
   token_cache const tokens([&requests] {
     boot_clock::time_point const now = boot_clock::now();
     return token("token-" + std::to_string(++requests), "", now, now + std::chrono::minutes(30));
   });
   token const dead = tokens.get();
-  auto call = [&dead](token const& held) { return held.value() == dead.value() ? 401 : 200; };
+  std::atomic<int> answered{0};
+  std::vector<std::thread> callers;
   for (int caller = 0; caller < 100; ++caller) {
-    tokens.invalidate(dead);
-    CHECK(call_with_token(tokens, call) == 200);
+    callers.emplace_back([&] {
+      tokens.invalidate(dead);
+      answered += call_with_token(
+                      tokens, [&dead](token const& held) { return held.value() == dead.value() ? 401 : 200; }) == 200
+                      ? 1
+                      : 0;
+    });
   }
+  for (std::thread& caller : callers) {
+    caller.join();
+  }
+  CHECK(answered == 100);
   CHECK(requests == 2);
 }

@@ -31,7 +31,9 @@ struct fake_store : token_store {
   int saves = 0;
   int locks = 0;
   int held = 0;
+  int saves_without_lock = 0;
   std::function<void()> when_busy = [] {};
+  std::function<void()> just_before_lock = [] {};
 
   std::unique_ptr<lock> try_lock() override {
     ++locks;
@@ -40,6 +42,7 @@ struct fake_store : token_store {
       when_busy();
       return nullptr;
     }
+    just_before_lock();
     struct counted : lock {
       explicit counted(int& held_) : count(held_) { ++count; }
       ~counted() override { --count; }
@@ -50,6 +53,7 @@ struct fake_store : token_store {
   token_record load() override { return record; }
   void save(token_record const& saved) override {
     ++saves;
+    saves_without_lock += held == 0 ? 1 : 0;
     if (!is_lossy) {
       record = saved;
     }
@@ -115,6 +119,23 @@ TEST_CASE("the lock is held while the request is under way and not a moment long
   renewals.run(token());
   CHECK(s.held_while_asked == 2);
   CHECK(s.store->held == 0);
+}
+
+TEST_CASE("what is got is saved before the lock is dropped, a failure too") {
+  scene s;
+  s.renewals().run(token());
+  s.store->record = token_record();
+  s.failing_with.reset(new error(error_kind::unavailable, "down."));
+  s.renewals().run(token());
+  CHECK(s.store->saves == 2);
+  CHECK(s.store->saves_without_lock == 0);
+}
+
+TEST_CASE("what another process has saved just before the lock was taken is not asked for again") {
+  scene s;
+  s.store->just_before_lock = [&s] { s.store->record.granted = s.fresh("theirs"); };
+  CHECK(s.renewals().run(token()).granted.value() == "theirs");
+  CHECK(s.requests == 0);
 }
 
 TEST_CASE("a fresh token in the store is taken without asking, held lock or not") {
