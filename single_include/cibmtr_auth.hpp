@@ -3135,27 +3135,28 @@ class background_renewer {
  public:
   /// Starts the thread, whose first `get()` follows at once.
   explicit background_renewer(token_cache tokens)
-      : tokens_(std::move(tokens)), forks_(detail::count_forks_from_now_on()), thread_([this] { run(); }) {}
+      : tokens_(std::move(tokens)), forks_(detail::count_forks_from_now_on()) {
+    own_->thread = std::thread([this] { run(); });
+  }
   background_renewer(background_renewer const&) = delete;
   background_renewer& operator=(background_renewer const&) = delete;
   ~background_renewer() {
     if (forks_ != detail::count_forks()) {
-      thread_.detach();   // the child of a fork has no such thread,
-      signal_.release();  // and must not wait for it to leave the condition variable
+      own_.release();  // the child of a fork has no such thread, and must wait neither for it nor for what it holds
       return;
     }
     {
-      std::lock_guard<std::mutex> const lock(signal_->mutex);
-      signal_->is_ending = true;
+      std::lock_guard<std::mutex> const lock(own_->mutex);
+      own_->is_ending = true;
     }
-    signal_->ending.notify_one();
-    thread_.join();
+    own_->ending.notify_one();
+    own_->thread.join();
   }
 
  private:
   void run() {
-    std::unique_lock<std::mutex> lock(signal_->mutex);
-    while (!signal_->is_ending) {
+    std::unique_lock<std::mutex> lock(own_->mutex);
+    while (!own_->is_ending) {
       lock.unlock();
       try {
         tokens_.get();
@@ -3163,20 +3164,20 @@ class background_renewer {
         // The cache keeps it for whoever asks.
       }
       lock.lock();
-      signal_->ending.wait_for(lock, std::chrono::seconds(1), [this] { return signal_->is_ending; });
+      own_->ending.wait_for(lock, std::chrono::seconds(1), [this] { return own_->is_ending; });
     }
   }
 
-  struct signal {
+  struct owned {
     std::mutex mutex;
     std::condition_variable ending;
     bool is_ending = false;
+    std::thread thread;
   };
 
   token_cache const tokens_;
   unsigned const forks_;
-  std::unique_ptr<signal> signal_{new signal};
-  std::thread thread_;
+  std::unique_ptr<owned> own_{new owned};
 };
 
 }  // namespace cibmtr_auth
