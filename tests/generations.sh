@@ -3,7 +3,7 @@
 # The wire tests with three generations of cpp-httplib (the installed one, and those of Debian's later suites) and with OpenSSL 1.1.1.
 # They are fetched into build/httplib/ without being installed and without touching this machine's package sources. A generation
 # that cannot be had is skipped; remove its folder to fetch the newest again. Installs what else it needs on Debian.
-# Exit status 0 when nothing failed.
+# Usage: generations.sh [later]: all, or all but the installed one, which tests/run.sh has tried. Exit status 0 when nothing failed.
 set -uo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.." || exit 1
 . tests/support/packages.sh
@@ -125,7 +125,7 @@ generation() {
 
 openssl=$(pkg-config --cflags --libs openssl)
 # shellcheck disable=SC2086,SC2046  # lists of options
-generation installed $(pkg-config --cflags --libs cpp-httplib) $openssl
+[ "${1:-}" = later ] || generation installed $(pkg-config --cflags --libs cpp-httplib) $openssl
 for suite in trixie sid; do
   if fetch "$suite" >"$root/$suite-fetch.log" 2>&1; then
     # shellcheck disable=SC2086

@@ -56,7 +56,7 @@ CIBMTR_AUTH_MODEL_SEQUENCES=10000 CIBMTR_AUTH_STRESS_SECONDS=60 run threads with
 run meson with_meson
 run network tests/real_network.sh
 run fuzz tests/fuzz.sh 60
-run generations tests/generations.sh &
+run generations tests/generations.sh later &
 run reference tests/reference.sh
 run tidy tests/tidy.sh include/cibmtr_auth.hpp examples/cibmtr-token.cpp examples/submit_observations.cpp
 run compilers tests/compilers.sh
