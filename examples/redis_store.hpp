@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-/// Shares one token, one renewal, one pause and one latch through a Redis server. When Redis is down or slow one asks
+/// Shares one token, one renewal and one pause through a Redis server. When Redis is down or slow one asks
 /// alone. The record holds the token, so let only those into this Redis who may use it; AUTH and TLS (`hiredis_ssl.h`)
 /// belong into `connect()`. Make one after a fork, not before.
 class redis_store : public cibmtr_auth::token_store {

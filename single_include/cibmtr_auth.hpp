@@ -358,6 +358,15 @@ class CIBMTR_AUTH_DETAIL_SHARED error : public std::runtime_error {
   std::chrono::seconds retry_after_;
 };
 
+namespace detail {
+
+inline void require(bool is_met, std::string const& subject, std::string const& problem) {
+  if (!is_met) {
+    throw error(error_kind::configuration, subject + " " + problem);
+  }
+}
+
+}  // namespace detail
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_ERROR_HPP
@@ -659,12 +668,6 @@ inline bool is_utf8_text(std::string const& text) {
     i += length;
   }
   return true;
-}
-
-inline void require(bool is_met, std::string const& subject, std::string const& problem) {
-  if (!is_met) {
-    throw error(error_kind::configuration, subject + " " + problem);
-  }
 }
 
 }  // namespace detail
@@ -2326,7 +2329,7 @@ inline std::string default_cache_directory() {
 #endif
 }
 
-/// The processes of one user on one machine share one token, one renewal, one pause after failures and one latch. The file lies in a
+/// The processes of one user on one machine share one token, one renewal, one pause after failures. The file lies in a
 /// folder that only the user can enter (made with mode 0700, else not used), has mode 0600, is replaced as a whole, and
 /// holds no secret but the token. A file that is anybody else's, damaged, of the future or of other credentials counts as none. What the
 /// file system refuses costs the sharing, never a token.

@@ -78,12 +78,6 @@ inline bool is_utf8_text(std::string const& text) {
   return true;
 }
 
-inline void require(bool is_met, std::string const& subject, std::string const& problem) {
-  if (!is_met) {
-    throw error(error_kind::configuration, subject + " " + problem);
-  }
-}
-
 }  // namespace detail
 
 /// Throws a `configuration` error that names the first field that cannot be right, never its value. A wrong

@@ -70,6 +70,15 @@ class CIBMTR_AUTH_DETAIL_SHARED error : public std::runtime_error {
   std::chrono::seconds retry_after_;
 };
 
+namespace detail {
+
+inline void require(bool is_met, std::string const& subject, std::string const& problem) {
+  if (!is_met) {
+    throw error(error_kind::configuration, subject + " " + problem);
+  }
+}
+
+}  // namespace detail
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_ERROR_HPP

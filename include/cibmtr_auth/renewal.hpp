@@ -13,7 +13,6 @@
 #include <utility>
 
 #include <cibmtr_auth/boot_clock.hpp>
-#include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/pause.hpp>
 #include <cibmtr_auth/token.hpp>

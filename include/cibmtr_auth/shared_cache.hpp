@@ -14,7 +14,6 @@
 #include <utility>
 
 #include <cibmtr_auth/boot_clock.hpp>
-#include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/held_token.hpp>
 #include <cibmtr_auth/per_process.hpp>

@@ -39,7 +39,7 @@ inline std::string default_cache_directory() {
 #endif
 }
 
-/// The processes of one user on one machine share one token, one renewal, one pause after failures and one latch. The file lies in a
+/// The processes of one user on one machine share one token, one renewal, one pause after failures. The file lies in a
 /// folder that only the user can enter (made with mode 0700, else not used), has mode 0600, is replaced as a whole, and
 /// holds no secret but the token. A file that is anybody else's, damaged, of the future or of other credentials counts as none. What the
 /// file system refuses costs the sharing, never a token.
