@@ -58,7 +58,7 @@ class Pages(unittest.TestCase):
                 self.assertIn(name, text, page)
 
     def test_all_pages_tell_the_exit_statuses_of_the_program(self):
-        source = (EXAMPLES / "cibmtr-token.cpp").read_text(encoding="utf-8")
+        source = (EXAMPLES / "exit_status.hpp").read_text(encoding="utf-8")
         statuses = {"0"} | set(re.findall(r"return ([0-9]);", re.search(
             r"(?s)int exit_status\(.*?\n\}", source).group(0)))
         self.assertEqual(len(statuses), 6)
