@@ -9,7 +9,7 @@ _cibmtr_token() {
   elif [[ $before == = ]]; then
     before=${COMP_WORDS[COMP_CWORD - 2]}
   fi
-  local IFS=$'\n' options='--environment
+  local options='--environment
 --token-url
 --credentials
 --scope
@@ -28,18 +28,18 @@ _cibmtr_token() {
 --version'
   COMPREPLY=()
   case $before in
-    --environment) COMPREPLY=($(compgen -W $'test\nproduction' -- "$word")) ;;
-    --proxy) COMPREPLY=($(compgen -W none -- "$word")) ;;
+    --environment) mapfile -t COMPREPLY < <(compgen -W $'test\nproduction' -- "$word") ;;
+    --proxy) mapfile -t COMPREPLY < <(compgen -W none -- "$word") ;;
     --credentials | --ca | --client-certificate | --client-key)
-      COMPREPLY=($(compgen -f -- "$word"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$word")
       compopt -o filenames 2>/dev/null
       ;;
     --cache)
-      COMPREPLY=($(compgen -d -- "$word"))
+      mapfile -t COMPREPLY < <(compgen -d -- "$word")
       compopt -o filenames 2>/dev/null
       ;;
     --token-url | --scope | --timeout) ;;
-    *) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
+    *) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") ;;
   esac
 }
 complete -F _cibmtr_token cibmtr-token

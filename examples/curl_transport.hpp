@@ -193,11 +193,11 @@ class curl_exchange {
       case CURLE_OPERATION_TIMEDOUT: return {error_kind::timed_out, why + ": try again, or allow more (timeout)"};
       case CURLE_PEER_FAILED_VERIFICATION:
       case CURLE_SSL_CONNECT_ERROR:
-      case CURLE_SSL_CACERT_BADFILE:
-      case CURLE_SSL_CERTPROBLEM:
       case CURLE_SSL_CIPHER:
       case CURLE_SSL_ISSUER_ERROR:
         return {error_kind::tls, why + ": check the host name, this machine's clock and the CAs (ca_file)"};
+      case CURLE_SSL_CACERT_BADFILE:
+        return {error_kind::configuration, why + ": name a file of PEM certificates (ca_file)"};
       case CURLE_UNSUPPORTED_PROTOCOL:
       case CURLE_URL_MALFORMAT: return {error_kind::configuration, why + ": only https:// URLs are allowed"};
       case CURLE_WRITE_ERROR:

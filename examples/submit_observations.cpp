@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Sends Observations to CIBMTR's Direct FHIR API, and tells of each what became of it.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 
 #include <chrono>
@@ -57,6 +60,16 @@ std::string api_root(std::string const& text) {
     throw stop(2, "the API URL has a query (?...): remove it");
   }
   return api.scheme + "://" + api.authority() + api.target.substr(0, api.target.find_last_not_of('/') + 1);
+}
+
+/// A standard stream that is closed would lend its number to the journal, and what is printed would be written there. Printing fails
+/// with these as it does with a closed one.
+void occupy_standard_streams() {
+  int file = open("/dev/null", O_RDONLY);
+  while (file >= 0 && file <= STDERR_FILENO) {
+    file = open("/dev/null", O_RDONLY);
+  }
+  close(file);
 }
 
 void run(arguments given) {
@@ -154,6 +167,7 @@ void check_usage(CLI::App const& app, arguments& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  occupy_standard_streams();
   CLI::App app;
   arguments given;
   describe(app, given);

@@ -96,9 +96,10 @@ class Completion(unittest.TestCase):
     def test_files_and_folders_are_completed(self):
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "my account.json").touch()
+            pathlib.Path(folder, "my *").touch()
             pathlib.Path(folder, "my cache").mkdir()
             for option in ("--credentials", "--ca", "--client-certificate", "--client-key"):
-                self.assertEqual(complete(option, "my", folder=folder), {"my account.json", "my cache"}, option)
+                self.assertEqual(complete(option, "my", folder=folder), {"my account.json", "my *", "my cache"}, option)
             self.assertEqual(complete("--cache", "my", folder=folder), {"my cache"})
 
     def test_nothing_is_offered_where_only_the_user_knows(self):

@@ -243,6 +243,16 @@ class SubmitObservations(SandboxTest):
             0, self.each(51, 100, "accepted (--unknown)") + self.accepted(101, 120) + "120 of 120 accepted\n", ""))
         self.assertEqual(self.stored(), 120)
 
+    def test_without_standard_output_the_journal_has_it_all_and_nothing_else(self):
+        path = self.input(observations(2))
+        closed = self.run_program("sh", "-c", 'exec "$@" >&-', "sh", *self.command(path))
+        self.assertEqual((closed.returncode, closed.stderr), (
+            2, "submit_observations: cannot write to standard output; the journal has it all\n"))
+        with open(path + ".journal", encoding="utf-8") as journal:
+            self.assertEqual([line.split()[:2] for line in journal.readlines()[1:]],
+                             [["1", "sending"], ["2", "sending"], ["1", "accepted"], ["2", "accepted"]])
+        self.assertEqual(self.submit(path), (0, "2 of 2 accepted\n", ""))
+
     def test_a_person_may_say_that_it_was_lost(self):
         self.control("/next", {"to": "api", "status": 502, "after": 1})
         path = self.input(observations(100))

@@ -45,6 +45,10 @@ class OwnTransport(SandboxTest):
         self.expect_failure(self.call(ca="old.pem"), "tls", "SSL certificate problem.*the CAs")
         self.assertEqual(self.control()["token_requests"], 0)
 
+    def test_a_ca_file_that_is_missing_is_named(self):
+        self.expect_failure(self.call(ca="missing.pem"), "configuration", "missing.pem.*ca_file")
+        self.assertEqual(self.control()["token_requests"], 0)
+
     def test_a_certificate_for_another_name_is_not_trusted(self):
         url = self.token_url.replace("localhost", "other.localhost")  # which curl takes for this machine
         self.expect_failure(self.call(token_url=url), "tls", "other.localhost.*host name")

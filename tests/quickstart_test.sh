@@ -5,7 +5,9 @@
 set -euo pipefail
 sandbox=$(realpath "$1")
 cd "$(dirname "$0")/.."
-command -v g++ pkg-config >/dev/null || { echo "SKIPPED: quickstart: needs g++ and pkg-config" >&2; exit 77; }
+for needed in g++ pkg-config jq; do
+  command -v $needed >/dev/null || { echo "SKIPPED: quickstart: needs $needed" >&2; exit 77; }
+done
 
 work=$(mktemp -d)
 trap 'kill "$running" 2>/dev/null; wait; rm -rf "$work"' EXIT
@@ -18,11 +20,7 @@ line=$(sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' README.md | grep -E '^
 ln -s "$PWD/single_include" "$PWD/examples" "$work"
 (cd "$work" && eval "${line//localhost:8443/localhost:$PORT}")
 
-for field in client_id client_secret scope username password; do
-  python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$work/account.json" $field \
-    >"$work/$field"
-  export "CIBMTR_${field^^}_FILE=$work/$field"
-done
+eval "$(grep '^eval "$(jq ' README.md | sed "s|account.json|$work/account.json|")"
 SSL_CERT_FILE=$work/ca.pem "$work/quickstart" >"$work/answer"
 grep -q '"resourceType": *"Bundle"' "$work/answer"
 grep -q 'GET /cibmtr-fhir-backend/v1/r4/Patient 200' "$work/log"
