@@ -35,7 +35,6 @@
 #include <memory>
 #include <mutex>
 #include <new>
-#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -885,18 +884,17 @@ namespace detail {
 /// nothing of it stays behind.
 inline secret read_secret_file(std::string const& path, std::string const& what) {
   constexpr std::size_t most = 64 * 1024;
-  struct closer {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  std::unique_ptr<std::FILE, closer> const file(std::fopen(path.c_str(), "rb"));
-  require(file != nullptr, what, "cannot be opened");
-  std::setvbuf(file.get(), nullptr, _IONBF, 0);
-
   std::string text(most + 1, '\0');
-  text.resize(std::fread(&text[0], 1, text.size(), file.get()));
+  std::FILE* const file = std::fopen(path.c_str(), "rb");
+  require(file != nullptr, what, "cannot be opened");
+  std::setvbuf(file, nullptr, _IONBF, 0);
+  text.resize(std::fread(&text[0], 1, text.size(), file));
+  bool const is_read = std::ferror(file) == 0;
+  std::fclose(file);
+
   bool const is_too_long = text.size() > most;
   secret content(std::move(text));
-  require(std::ferror(file.get()) == 0, what, "cannot be read");
+  require(is_read, what, "cannot be read");
   require(!is_too_long, what, "is longer than 64 KiB");
   require(content.reveal().compare(0, 3, "\xEF\xBB\xBF") != 0, what,
           "starts with a byte-order mark: save it without one");
@@ -1728,7 +1726,13 @@ class inherited {
   inherited& operator=(inherited const&) = delete;
 
   T const& get() const { return *current_.load(); }
-  void swap(std::unique_ptr<T>& other) { other.reset(current_.exchange(other.release())); }
+  /// Gives back what it was, for the caller to destroy.
+  T set(T value) {
+    T* const before = current_.exchange(new T(std::move(value)));
+    T was = std::move(*before);
+    delete before;
+    return was;
+  }
 
  private:
   std::atomic<T*> current_;
@@ -1959,9 +1963,8 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
       record.failures = (std::max)(1, detail::count_of(object, "failures"));
       record.rejections = detail::count_of(object, "rejections");
       std::int64_t const status = (std::max)(std::int64_t{0}, detail::number_of(object, "http_status"));
-      record.failure =
-          std::make_shared<error const>(kind, detail::text_of(object, "message"), static_cast<int>(status % 1000),
-                                        detail::text_of(object, "oauth_error"));
+      record.failure.reset(new error(kind, detail::text_of(object, "message"), static_cast<int>(status % 1000),
+                                     detail::text_of(object, "oauth_error")));
       record.next_try_at = time_of("next_try_ms");
     }
   }
@@ -2191,7 +2194,7 @@ namespace detail {
 /// The locks that this process holds: to the system a second one on the same file would look like the first.
 struct held_locks {
   std::mutex mutex;
-  std::set<std::string> paths;
+  std::vector<std::string> paths;
 
   static held_locks& here() {
     static auto const* const held = new per_process<held_locks>;  // never destroyed: a static cache may outlive it
@@ -2205,19 +2208,19 @@ class private_directory {
   enum class lock_result { held, busy, impossible };
 
   struct file_lock {
-    explicit file_lock(std::string its_path) : path(std::move(its_path)) {}
+    file_lock() = default;
     file_lock(file_lock const&) = delete;
     file_lock& operator=(file_lock const&) = delete;
     ~file_lock() {
       if (file >= 0) {
         held_locks& held = held_locks::here();
         std::lock_guard<std::mutex> const guard(held.mutex);
-        held.paths.erase(path);
+        held.paths.erase(std::find(held.paths.begin(), held.paths.end(), path));
         close_file(file);
       }
     }
 
-    std::string const path;
+    std::string path;
     int file = -1;
   };
 
@@ -2274,24 +2277,25 @@ class private_directory {
     return is_written;
   }
 
-  lock_result lock(std::string const& name, std::unique_ptr<file_lock>& taken) const {
+  /// Held until `taken` is destroyed.
+  lock_result lock(std::string const& name, file_lock& taken) const {
     if (!is_usable()) {
       return lock_result::impossible;
     }
-    std::unique_ptr<file_lock> made(new file_lock(path_ + "/" + name));
+    taken.path = path_ + "/" + name;
     held_locks& held = held_locks::here();
     std::lock_guard<std::mutex> const guard(held.mutex);
-    if (!held.paths.insert(made->path).second) {
+    if (std::find(held.paths.begin(), held.paths.end(), taken.path) != held.paths.end()) {
       return lock_result::busy;
     }
+    held.paths.push_back(taken.path);
     errno = 0;
-    made->file = open_locked(made->path);
-    if (made->file < 0) {
+    taken.file = open_locked(taken.path);
+    if (taken.file < 0) {
       int const why = errno;
-      held.paths.erase(made->path);
+      held.paths.pop_back();
       return is_held_by_another(why) ? lock_result::busy : lock_result::impossible;
     }
-    taken = std::move(made);
     return lock_result::held;
   }
 
@@ -2340,10 +2344,12 @@ class token_file : public token_store {
       : directory_(std::move(directory)), whose_(whose), now_(std::move(now)) {}
 
   std::unique_ptr<lock> try_lock() override {
-    std::unique_ptr<held> taken(new held);
-    bool const is_busy =
-        directory_.lock(whose_.name() + ".lock", taken->file) == detail::private_directory::lock_result::busy;
-    return std::unique_ptr<lock>(is_busy ? nullptr : taken.release());
+    held* const taken = new held;
+    std::unique_ptr<lock> result(taken);
+    if (directory_.lock(whose_.name() + ".lock", taken->file) == detail::private_directory::lock_result::busy) {
+      result.reset();
+    }
+    return result;
   }
   token_record load() override {
     secret const text = directory_.read(whose_.name() + ".json");
@@ -2358,7 +2364,7 @@ class token_file : public token_store {
 
  private:
   struct held : lock {
-    std::unique_ptr<detail::private_directory::file_lock> file;
+    detail::private_directory::file_lock file;
   };
 
   /// `boot_clock`, which is one and the same for all processes until the machine starts anew. Only Linux tells when that was.
@@ -2468,7 +2474,11 @@ struct renewal_outcome {
 class renewal {
  public:
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
-      : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {
+      : ask_(std::move(ask)),
+        store_(std::move(store)),
+        now_(std::move(now)),
+        last_failed_(new memory_store),
+        unknown_(new error(error_kind::network, "the transport failed in a way of its own.")) {
     require(ask_ != nullptr, "token source", "is empty: give a function");
     require(store_ != nullptr, "token store", "is missing: leave it out, or give one");
   }
@@ -2495,8 +2505,8 @@ class renewal {
       token_record const record = load();
       boot_clock::time_point const now = now_();
       bool const is_recent = record.is_replacement && now < record.granted.obtained_at() + std::chrono::seconds(30);
-      bool const is_usable =
-          now < record.granted.expires_at() && (is_recent || record.granted.value() != refused.value());
+      bool const is_another = is_recent || record.granted.value() != refused.value();
+      bool const is_usable = is_another && now < record.granted.expires_at();
       if (is_usable && now < record.granted.renew_at()) {
         return outcome(record.granted, nullptr, record.granted.renew_at());
       }
@@ -2506,11 +2516,8 @@ class renewal {
         return now < record.next_try_at && record.failure ? not_yet(record, fallback, now, true)
                                                           : ask(record, fallback, !refused.empty());
       }
-      if (is_usable) {
-        return outcome(fallback, nullptr, now + std::chrono::seconds(1));
-      }
-      if (has_waited) {
-        return left_early(now);
+      if (is_usable || has_waited) {
+        return is_usable ? outcome(fallback, nullptr, now + std::chrono::seconds(1)) : left_early(now);
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -2593,16 +2600,15 @@ class renewal {
     record.failures = is_rejected ? record.rejections : is_another ? before.failures + 1 : 1;
     record.next_try_at = now + pause_after(failure, record.failures, chance_at(now));
     save(record);
-    token_record mine = record;
-    mine.granted = before.granted;
-    last_failed_->save(mine);
+    record.granted = before.granted;
+    last_failed_->save(record);
     return not_yet(record, fallback, now, false);
   }
 
   /// However short memory is, there is a pause.
   std::shared_ptr<error const> kept(error const& failure) const {
     try {
-      return std::make_shared<error const>(failure);
+      return std::shared_ptr<error const>(new error(failure));
     } catch (std::bad_alloc const&) {
       return unknown_;
     }
@@ -2619,9 +2625,8 @@ class renewal {
   token_source ask_;
   std::shared_ptr<token_store> store_;
   clock_function now_;
-  std::shared_ptr<memory_store> last_failed_ = std::make_shared<memory_store>();
-  std::shared_ptr<error const> unknown_ =
-      std::make_shared<error const>(error_kind::network, "the transport failed in a way of its own.");
+  std::shared_ptr<memory_store> last_failed_;
+  std::shared_ptr<error const> unknown_;
 };
 
 }  // namespace detail
@@ -2756,7 +2761,7 @@ class thread_tokens {
 
   thread_token* add(entries& mine) {
     mine.erase(std::remove_if(mine.begin(), mine.end(), is_orphan), mine.end());
-    auto const added = std::make_shared<entry>();
+    std::shared_ptr<entry> const added(new entry);
     added->owner = id_;
     mine.reserve(mine.size() + 1);
     std::lock_guard<std::mutex> const lock(mutex_);
@@ -2920,7 +2925,7 @@ class shared_cache {
   shared_cache(token_source source, clock_function now, std::shared_ptr<token_store> store, token_observer observer)
       : now_(std::move(now)),
         observer_(std::move(observer)),
-        renews_with_(std::make_shared<renewal>(std::move(source), std::move(store), now_)) {}
+        renews_with_(shared_renewal(new renewal(std::move(source), std::move(store), now_))) {}
 
   token get(std::chrono::milliseconds patience) {
     state& mine = state_.get();
@@ -2937,10 +2942,9 @@ class shared_cache {
 
   void reset(token_source source, std::shared_ptr<token_store> store) {
     state& mine = state_.get();
-    auto other = std::unique_ptr<shared_renewal>(
-        new shared_renewal(std::make_shared<renewal>(std::move(source), std::move(store), now_)));
+    shared_renewal renews_with(new renewal(std::move(source), std::move(store), now_));
     std::lock_guard<std::mutex> const lock(mine.mutex);
-    renews_with_.swap(other);
+    renews_with = renews_with_.set(renews_with);  // what it was is destroyed without the lock
     mine.held.forget();
     mine.last_failure = nullptr;
     if (mine.under_way) {
@@ -3031,7 +3035,7 @@ class shared_cache {
   /// No lock is held while the source is on the network.
   token renew(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
     shared_renewal const renews_with = renews_with_.get();
-    auto const current = std::make_shared<request>();
+    std::shared_ptr<request> const current(new request);
     token const refused = mine.held.refused();
     bool const is_alive = mine.held.is_alive(now_());
     mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
@@ -3093,8 +3097,7 @@ class token_cache {
   explicit token_cache(token_source source, clock_function now = boot_clock::now,
                        std::shared_ptr<token_store> store = std::make_shared<memory_store>(),
                        token_observer observer = nullptr)
-      : shared_(std::make_shared<detail::shared_cache>(std::move(source), std::move(now), std::move(store),
-                                                       std::move(observer))) {}
+      : shared_(new detail::shared_cache(std::move(source), std::move(now), std::move(store), std::move(observer))) {}
 
   /// A living token. However many threads call, one of them asks, when there is none or when it is time to renew
   /// (`token::renew_at`). The others take the old token at once while it lives; else they wait for at most `patience`

@@ -6,7 +6,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <string>
 #include <utility>
 
@@ -22,18 +21,17 @@ namespace detail {
 /// nothing of it stays behind.
 inline secret read_secret_file(std::string const& path, std::string const& what) {
   constexpr std::size_t most = 64 * 1024;
-  struct closer {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  std::unique_ptr<std::FILE, closer> const file(std::fopen(path.c_str(), "rb"));
-  require(file != nullptr, what, "cannot be opened");
-  std::setvbuf(file.get(), nullptr, _IONBF, 0);
-
   std::string text(most + 1, '\0');
-  text.resize(std::fread(&text[0], 1, text.size(), file.get()));
+  std::FILE* const file = std::fopen(path.c_str(), "rb");
+  require(file != nullptr, what, "cannot be opened");
+  std::setvbuf(file, nullptr, _IONBF, 0);
+  text.resize(std::fread(&text[0], 1, text.size(), file));
+  bool const is_read = std::ferror(file) == 0;
+  std::fclose(file);
+
   bool const is_too_long = text.size() > most;
   secret content(std::move(text));
-  require(std::ferror(file.get()) == 0, what, "cannot be read");
+  require(is_read, what, "cannot be read");
   require(!is_too_long, what, "is longer than 64 KiB");
   require(content.reveal().compare(0, 3, "\xEF\xBB\xBF") != 0, what,
           "starts with a byte-order mark: save it without one");

@@ -5,7 +5,6 @@
 #define CIBMTR_AUTH_PER_PROCESS_HPP
 
 #include <atomic>
-#include <memory>
 #include <utility>
 
 #ifndef _WIN32
@@ -82,7 +81,13 @@ class inherited {
   inherited& operator=(inherited const&) = delete;
 
   T const& get() const { return *current_.load(); }
-  void swap(std::unique_ptr<T>& other) { other.reset(current_.exchange(other.release())); }
+  /// Gives back what it was, for the caller to destroy.
+  T set(T value) {
+    T* const before = current_.exchange(new T(std::move(value)));
+    T was = std::move(*before);
+    delete before;
+    return was;
+  }
 
  private:
   std::atomic<T*> current_;

@@ -6,11 +6,10 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <errno.h>
 
@@ -24,7 +23,7 @@ namespace detail {
 /// The locks that this process holds: to the system a second one on the same file would look like the first.
 struct held_locks {
   std::mutex mutex;
-  std::set<std::string> paths;
+  std::vector<std::string> paths;
 
   static held_locks& here() {
     static auto const* const held = new per_process<held_locks>;  // never destroyed: a static cache may outlive it
@@ -38,19 +37,19 @@ class private_directory {
   enum class lock_result { held, busy, impossible };
 
   struct file_lock {
-    explicit file_lock(std::string its_path) : path(std::move(its_path)) {}
+    file_lock() = default;
     file_lock(file_lock const&) = delete;
     file_lock& operator=(file_lock const&) = delete;
     ~file_lock() {
       if (file >= 0) {
         held_locks& held = held_locks::here();
         std::lock_guard<std::mutex> const guard(held.mutex);
-        held.paths.erase(path);
+        held.paths.erase(std::find(held.paths.begin(), held.paths.end(), path));
         close_file(file);
       }
     }
 
-    std::string const path;
+    std::string path;
     int file = -1;
   };
 
@@ -107,24 +106,25 @@ class private_directory {
     return is_written;
   }
 
-  lock_result lock(std::string const& name, std::unique_ptr<file_lock>& taken) const {
+  /// Held until `taken` is destroyed.
+  lock_result lock(std::string const& name, file_lock& taken) const {
     if (!is_usable()) {
       return lock_result::impossible;
     }
-    std::unique_ptr<file_lock> made(new file_lock(path_ + "/" + name));
+    taken.path = path_ + "/" + name;
     held_locks& held = held_locks::here();
     std::lock_guard<std::mutex> const guard(held.mutex);
-    if (!held.paths.insert(made->path).second) {
+    if (std::find(held.paths.begin(), held.paths.end(), taken.path) != held.paths.end()) {
       return lock_result::busy;
     }
+    held.paths.push_back(taken.path);
     errno = 0;
-    made->file = open_locked(made->path);
-    if (made->file < 0) {
+    taken.file = open_locked(taken.path);
+    if (taken.file < 0) {
       int const why = errno;
-      held.paths.erase(made->path);
+      held.paths.pop_back();
       return is_held_by_another(why) ? lock_result::busy : lock_result::impossible;
     }
-    taken = std::move(made);
     return lock_result::held;
   }
 

@@ -37,7 +37,11 @@ struct renewal_outcome {
 class renewal {
  public:
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
-      : ask_(std::move(ask)), store_(std::move(store)), now_(std::move(now)) {
+      : ask_(std::move(ask)),
+        store_(std::move(store)),
+        now_(std::move(now)),
+        last_failed_(new memory_store),
+        unknown_(new error(error_kind::network, "the transport failed in a way of its own.")) {
     require(ask_ != nullptr, "token source", "is empty: give a function");
     require(store_ != nullptr, "token store", "is missing: leave it out, or give one");
   }
@@ -64,8 +68,8 @@ class renewal {
       token_record const record = load();
       boot_clock::time_point const now = now_();
       bool const is_recent = record.is_replacement && now < record.granted.obtained_at() + std::chrono::seconds(30);
-      bool const is_usable =
-          now < record.granted.expires_at() && (is_recent || record.granted.value() != refused.value());
+      bool const is_another = is_recent || record.granted.value() != refused.value();
+      bool const is_usable = is_another && now < record.granted.expires_at();
       if (is_usable && now < record.granted.renew_at()) {
         return outcome(record.granted, nullptr, record.granted.renew_at());
       }
@@ -75,11 +79,8 @@ class renewal {
         return now < record.next_try_at && record.failure ? not_yet(record, fallback, now, true)
                                                           : ask(record, fallback, !refused.empty());
       }
-      if (is_usable) {
-        return outcome(fallback, nullptr, now + std::chrono::seconds(1));
-      }
-      if (has_waited) {
-        return left_early(now);
+      if (is_usable || has_waited) {
+        return is_usable ? outcome(fallback, nullptr, now + std::chrono::seconds(1)) : left_early(now);
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -162,16 +163,15 @@ class renewal {
     record.failures = is_rejected ? record.rejections : is_another ? before.failures + 1 : 1;
     record.next_try_at = now + pause_after(failure, record.failures, chance_at(now));
     save(record);
-    token_record mine = record;
-    mine.granted = before.granted;
-    last_failed_->save(mine);
+    record.granted = before.granted;
+    last_failed_->save(record);
     return not_yet(record, fallback, now, false);
   }
 
   /// However short memory is, there is a pause.
   std::shared_ptr<error const> kept(error const& failure) const {
     try {
-      return std::make_shared<error const>(failure);
+      return std::shared_ptr<error const>(new error(failure));
     } catch (std::bad_alloc const&) {
       return unknown_;
     }
@@ -188,9 +188,8 @@ class renewal {
   token_source ask_;
   std::shared_ptr<token_store> store_;
   clock_function now_;
-  std::shared_ptr<memory_store> last_failed_ = std::make_shared<memory_store>();
-  std::shared_ptr<error const> unknown_ =
-      std::make_shared<error const>(error_kind::network, "the transport failed in a way of its own.");
+  std::shared_ptr<memory_store> last_failed_;
+  std::shared_ptr<error const> unknown_;
 };
 
 }  // namespace detail

@@ -33,7 +33,7 @@ class shared_cache {
   shared_cache(token_source source, clock_function now, std::shared_ptr<token_store> store, token_observer observer)
       : now_(std::move(now)),
         observer_(std::move(observer)),
-        renews_with_(std::make_shared<renewal>(std::move(source), std::move(store), now_)) {}
+        renews_with_(shared_renewal(new renewal(std::move(source), std::move(store), now_))) {}
 
   token get(std::chrono::milliseconds patience) {
     state& mine = state_.get();
@@ -50,10 +50,9 @@ class shared_cache {
 
   void reset(token_source source, std::shared_ptr<token_store> store) {
     state& mine = state_.get();
-    auto other = std::unique_ptr<shared_renewal>(
-        new shared_renewal(std::make_shared<renewal>(std::move(source), std::move(store), now_)));
+    shared_renewal renews_with(new renewal(std::move(source), std::move(store), now_));
     std::lock_guard<std::mutex> const lock(mine.mutex);
-    renews_with_.swap(other);
+    renews_with = renews_with_.set(renews_with);  // what it was is destroyed without the lock
     mine.held.forget();
     mine.last_failure = nullptr;
     if (mine.under_way) {
@@ -144,7 +143,7 @@ class shared_cache {
   /// No lock is held while the source is on the network.
   token renew(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
     shared_renewal const renews_with = renews_with_.get();
-    auto const current = std::make_shared<request>();
+    std::shared_ptr<request> const current(new request);
     token const refused = mine.held.refused();
     bool const is_alive = mine.held.is_alive(now_());
     mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";

@@ -136,7 +136,7 @@ class thread_tokens {
 
   thread_token* add(entries& mine) {
     mine.erase(std::remove_if(mine.begin(), mine.end(), is_orphan), mine.end());
-    auto const added = std::make_shared<entry>();
+    std::shared_ptr<entry> const added(new entry);
     added->owner = id_;
     mine.reserve(mine.size() + 1);
     std::lock_guard<std::mutex> const lock(mutex_);

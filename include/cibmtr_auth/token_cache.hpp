@@ -25,8 +25,7 @@ class token_cache {
   explicit token_cache(token_source source, clock_function now = boot_clock::now,
                        std::shared_ptr<token_store> store = std::make_shared<memory_store>(),
                        token_observer observer = nullptr)
-      : shared_(std::make_shared<detail::shared_cache>(std::move(source), std::move(now), std::move(store),
-                                                       std::move(observer))) {}
+      : shared_(new detail::shared_cache(std::move(source), std::move(now), std::move(store), std::move(observer))) {}
 
   /// A living token. However many threads call, one of them asks, when there is none or when it is time to renew
   /// (`token::renew_at`). The others take the old token at once while it lives; else they wait for at most `patience`

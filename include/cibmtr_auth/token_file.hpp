@@ -50,10 +50,12 @@ class token_file : public token_store {
       : directory_(std::move(directory)), whose_(whose), now_(std::move(now)) {}
 
   std::unique_ptr<lock> try_lock() override {
-    std::unique_ptr<held> taken(new held);
-    bool const is_busy =
-        directory_.lock(whose_.name() + ".lock", taken->file) == detail::private_directory::lock_result::busy;
-    return std::unique_ptr<lock>(is_busy ? nullptr : taken.release());
+    held* const taken = new held;
+    std::unique_ptr<lock> result(taken);
+    if (directory_.lock(whose_.name() + ".lock", taken->file) == detail::private_directory::lock_result::busy) {
+      result.reset();
+    }
+    return result;
   }
   token_record load() override {
     secret const text = directory_.read(whose_.name() + ".json");
@@ -68,7 +70,7 @@ class token_file : public token_store {
 
  private:
   struct held : lock {
-    std::unique_ptr<detail::private_directory::file_lock> file;
+    detail::private_directory::file_lock file;
   };
 
   /// `boot_clock`, which is one and the same for all processes until the machine starts anew. Only Linux tells when that was.

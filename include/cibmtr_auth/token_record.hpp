@@ -170,9 +170,8 @@ inline token_record read_record(std::string const& text, fingerprint const& whos
       record.failures = (std::max)(1, detail::count_of(object, "failures"));
       record.rejections = detail::count_of(object, "rejections");
       std::int64_t const status = (std::max)(std::int64_t{0}, detail::number_of(object, "http_status"));
-      record.failure =
-          std::make_shared<error const>(kind, detail::text_of(object, "message"), static_cast<int>(status % 1000),
-                                        detail::text_of(object, "oauth_error"));
+      record.failure.reset(new error(kind, detail::text_of(object, "message"), static_cast<int>(status % 1000),
+                                     detail::text_of(object, "oauth_error")));
       record.next_try_at = time_of("next_try_ms");
     }
   }
