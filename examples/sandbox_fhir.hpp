@@ -142,7 +142,7 @@ class fhir_server {
     }
     std::chrono::milliseconds delay{0};
     for (std::size_t i = 0; i < entries.size(); ++i) {
-      answer const found = check(entries[i], "Bundle.entry[" + std::to_string(i) + "]");
+      answer found = check(entries[i], "Bundle.entry[" + std::to_string(i) + "]");
       if (found.status != 200) {
         return found;
       }

@@ -46,7 +46,7 @@ std::string read_input(std::string const& path) {
     file.open(path, std::ios::binary);
   }
   std::istream& in = path == "-" ? std::cin : file;
-  std::string const text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   if (!in || in.bad()) {
     throw stop(2, "the input " + path + " cannot be read");
   }

@@ -3148,7 +3148,8 @@ class background_renewer {
   background_renewer& operator=(background_renewer const&) = delete;
   ~background_renewer() {
     if (forks_ != detail::count_forks()) {
-      own_.release();  // the child of a fork has no such thread, and must wait neither for it nor for what it holds
+      // The child of a fork has no such thread, and must wait neither for it nor for what it holds.
+      static_cast<void>(own_.release());
       return;
     }
     {
