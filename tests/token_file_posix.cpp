@@ -265,6 +265,17 @@ TEST_CASE("a lock is held by one at a time, in one process or in several, until 
   CHECK(store_in(place.path())->try_lock());
 }
 
+TEST_CASE("a forked child that drops its parent's lock leaves it to the parent") {
+  folder const place;
+  std::unique_ptr<token_store::lock> lock = store_in(place.path())->try_lock();
+  REQUIRE(lock);
+  CHECK(tests::in_child([&lock] {
+          lock.reset();
+          return 0;
+        }) == 0);
+  CHECK(tests::in_child([&place] { return store_in(place.path())->try_lock() ? 1 : 0; }) == 0);
+}
+
 TEST_CASE("one folder written in two ways is one lock") {
   tests::folder const place;
   std::unique_ptr<token_store::lock> const lock = store_in(place.path())->try_lock();

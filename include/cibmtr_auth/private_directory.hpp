@@ -44,7 +44,8 @@ class private_directory {
       if (file >= 0) {
         held_locks& held = held_locks::here();
         std::lock_guard<std::mutex> const guard(held.mutex);
-        held.paths.erase(std::find(held.paths.begin(), held.paths.end(), path));
+        // A forked child has its parent's locks, and a list without them.
+        held.paths.erase(std::remove(held.paths.begin(), held.paths.end(), path), held.paths.end());
         close_file(file);
       }
     }
