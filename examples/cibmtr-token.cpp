@@ -195,6 +195,14 @@ void print_status(auth::token_cache_status const& told) {
   print_finding("last error", is_ok ? "none" : told.last_error, is_ok);
 }
 
+/// So that nobody takes a job that asks on every run for one that shares.
+void note_if_alone(arguments const& given, auth::token_file const* store, char const* loss) {
+  std::string const problem = store ? sharing_problem(given, *store) : "";
+  if (!problem.empty()) {
+    std::fprintf(stderr, "cibmtr-token: note: the next run will %s: %s\n", loss, problem.c_str());
+  }
+}
+
 auth::token get(auth::token_cache const& tokens, arguments const& given, auth::token_file const* store) {
   try {
     return tokens.get(given.https.timeout + std::chrono::minutes(1));  // another run may be asking, or stopped
@@ -202,10 +210,7 @@ auth::token get(auth::token_cache const& tokens, arguments const& given, auth::t
     if (given.check) {
       print_status(tokens.status());
     }
-    std::string const problem = store ? sharing_problem(given, *store) : "";
-    if (!problem.empty()) {
-      std::fprintf(stderr, "cibmtr-token: note: the next run will not know of this failure: %s\n", problem.c_str());
-    }
+    note_if_alone(given, store, "not know of this failure");
     throw;
   }
 }
@@ -239,6 +244,7 @@ void run(arguments given) {
   } else {
     print(as_asked(token, given).reveal());
   }
+  note_if_alone(given, store.get(), "ask for another token");
   if (!tokens.status().last_error.empty()) {
     std::fprintf(stderr, "cibmtr-token: note: a token that still lives, since renewing failed: %s\n",
                  tokens.status().last_error.c_str());
@@ -309,7 +315,7 @@ Exit status:
   2  usage or configuration  5  network, TLS or timeout
   3  credentials rejected    6  the answer was not a token
 After a refusal runs that share a folder send nothing until the pause is over;
-the message tells when that is.
+the message tells when that is. Remove the folder's files to end it sooner.
 
 Examples:
   cibmtr-token --check

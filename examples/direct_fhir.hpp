@@ -99,20 +99,40 @@ inline std::vector<verdict> verdicts(cibmtr_auth::http_response const& answer, s
   return made;
 }
 
-/// What an OperationOutcome says without its texts, which may quote a patient's data: " (business-rule, entry 57)".
-inline std::string reason(cibmtr_auth::http_response const& answer, std::vector<std::size_t> const& batch) {
-  picojson::value const issues = member(read_json(answer.body.reveal()), "issue");
-  picojson::value const issue = issues.is<picojson::array>() && issues.contains(0) ? issues.get(0) : picojson::value();
-  std::string const code = string_member(issue, "code");
-  if (code.empty() || code.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") != code.npos) {
-    return "";
+/// What an OperationOutcome says without its texts, which may quote a patient's data.
+struct reason {
+  std::string code;                  ///< of its first error, `business-rule`; empty without one
+  std::vector<std::size_t> entries;  ///< those with an error; none when it does not say
+
+  bool spares(std::size_t entry) const {
+    return !entries.empty() && std::find(entries.begin(), entries.end(), entry) == entries.end();
   }
-  picojson::value const where = member(issue, "expression");
-  std::string const path = where.is<picojson::array>() && where.contains(0) ? where.get(0).to_str() : std::string();
-  std::string const start = "Bundle.entry[";
-  std::size_t const index =
-      path.compare(0, start.size(), start) == 0 ? std::strtoul(path.c_str() + start.size(), nullptr, 10) : batch.size();
-  return " (" + code + (index < batch.size() ? ", entry " + std::to_string(batch[index]) : "") + ")";
+};
+
+inline reason reason_of(cibmtr_auth::http_response const& answer, std::vector<std::size_t> const& batch) {
+  reason found;
+  picojson::value const issues = member(read_json(answer.body.reveal()), "issue");
+  for (std::size_t i = 0; issues.is<picojson::array>() && issues.contains(i); ++i) {
+    picojson::value const issue = issues.get(i);
+    std::string const severity = string_member(issue, "severity");
+    if (severity == "warning" || severity == "information") {
+      continue;
+    }
+    std::string const code = string_member(issue, "code");
+    bool const is_code = code.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string::npos;
+    found.code = found.code.empty() && is_code ? code : found.code;
+    picojson::value const where = member(issue, "expression");
+    std::string const path = where.is<picojson::array>() && where.contains(0) ? where.get(0).to_str() : std::string();
+    std::string const start = "Bundle.entry[";
+    std::size_t const index = path.compare(0, start.size(), start) == 0
+                                  ? std::strtoul(path.c_str() + start.size(), nullptr, 10)
+                                  : batch.size();
+    if (index < batch.size() && (found.entries.empty() || found.spares(batch[index]))) {
+      found.entries.push_back(batch[index]);
+    }
+  }
+  std::sort(found.entries.begin(), found.entries.end());
+  return found;
 }
 
 #endif  // CIBMTR_AUTH_EXAMPLES_DIRECT_FHIR_HPP

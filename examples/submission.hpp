@@ -127,6 +127,7 @@ class submission {
                                    "): whether the server has stored them is unknown; run this again for what to do");
     }
     std::vector<verdict> const made = verdicts(answer, batch.size());
+    reason const why = reason_of(answer, batch);
     std::vector<journal_note> outcome;
     std::vector<std::size_t> others;
     bool is_unknown = false;
@@ -138,7 +139,9 @@ class submission {
                                : is_accepted ? "accepted "
                                : is_refused  ? "refused "
                                              : "unknown ";
-      outcome.push_back({batch[i], word + made[i].detail});
+      outcome.push_back({batch[i], is_refused && why.spares(batch[i])
+                                       ? "unsent (refused with " + named(why.entries) + ")"
+                                       : word + made[i].detail});
       if (!is_accepted) {
         others.push_back(batch[i]);
       }
@@ -146,19 +149,21 @@ class submission {
     }
     record(outcome);
     if (!others.empty()) {
-      throw refusal(answer, batch, others, is_unknown);
+      throw refusal(answer, why, others, is_unknown);
     }
   }
 
-  stop refusal(cibmtr_auth::http_response const& answer, std::vector<std::size_t> const& batch,
-               std::vector<std::size_t> const& others, bool is_unknown) const {
+  stop refusal(cibmtr_auth::http_response const& answer, reason const& why, std::vector<std::size_t> const& others,
+               bool is_unknown) const {
     std::string const status = "HTTP " + std::to_string(answer.status);
     if (is_unknown) {
       return stop(exit_unknown, status + " came back to " + named(others) +
                                     " and does not tell whether the server has stored them" + keep(answer));
     }
+    bool const spares_some = !why.entries.empty() && why.entries.size() < others.size();
     return stop(exit_status_of(answer.status),
-                "the server refused " + named(others) + " with " + status + reason(answer, batch) + keep(answer));
+                "the server refused " + (spares_some ? named(why.entries) + ", and so all of " : std::string()) +
+                    named(others) + " with " + status + (why.code.empty() ? "" : " (" + why.code + ")") + keep(answer));
   }
 
   /// Keeps the answer for a person, and says where.

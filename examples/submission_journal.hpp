@@ -103,7 +103,7 @@ class submission_journal {
     std::string const text = read_all();
     bool const is_begun = text.compare(0, first_line.size(), first_line) == 0;
     if (!is_begun && first_line.compare(0, text.size(), text) != 0) {
-      throw bad("belongs to another server, or is no journal: with another one (--journal) all would be sent again");
+      throw bad("is of another server, or is no journal: name one for this server (--journal)");
     }
     std::size_t const whole = is_begun ? text.rfind('\n') + 1 : 0;  // what follows was cut off while it was written
     if (whole < text.size() && ftruncate(file_, static_cast<off_t>(whole)) != 0) {

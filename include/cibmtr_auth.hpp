@@ -50,6 +50,7 @@
 #include <cibmtr_auth/token_cache.hpp>        // ask rarely
 #include <cibmtr_auth/background_renewer.hpp> // renews ahead of need, so that no caller waits
 #include <cibmtr_auth/bearer_header.hpp>      // carry it; on a 401 renew once
+#include <cibmtr_auth/owned.hpp>              // what a C library made, and must release
 #include <cibmtr_auth/proxy.hpp>              // which proxy stands between this machine and a host
 #include <cibmtr_auth/sigpipe_guard.hpp>      // keeps SIGPIPE from the host program
 #include <cibmtr_auth/https_options.hpp>      // how the bundled transport connects

@@ -114,7 +114,7 @@ class CibmtrToken(unittest.TestCase):
         result = subprocess.run(
             [TOKEN_PROGRAM, "--token-url", self.ready["TOKEN_URL"], "--ca", self.path("ca.pem")],
             capture_output=True, text=True, timeout=60,
-            env={**CLEAN, "CIBMTR_CLIENT_ID": self.account["client_id"], "CIBMTR_SCOPE": self.account["scope"],
+            env={**CLEAN, "HOME": self.path("home"), "CIBMTR_CLIENT_ID": self.account["client_id"], "CIBMTR_SCOPE": self.account["scope"],
                  "CIBMTR_CLIENT_SECRET": self.account["client_secret"] + "\n",
                  "CIBMTR_USERNAME": self.account["username"], "CIBMTR_PASSWORD_FILE": self.path("password")})
         self.assertEqual((result.returncode, result.stderr), (0, ""))

@@ -154,9 +154,10 @@ class SubmitObservations(SandboxTest):
     def test_stops_at_the_first_refusal_and_goes_on_once_that_is_mended(self):
         path = self.input(observations(120, {57: "refuse"}))
         self.assertEqual(self.submit(path), (
-            7, self.accepted(1, 50) + self.each(51, 100, "refused HTTP 422") + "50 of 120 accepted\n",
-            "submit_observations: the server refused entries 51 to 100 with HTTP 422 (business-rule, entry 57); its answer, "
-            "which may name patients, is in input.json.journal.answer\n"))
+            7, self.accepted(1, 50) + self.each(51, 56, "unsent (refused with entry 57)") + "57 refused HTTP 422\n" +
+            self.each(58, 100, "unsent (refused with entry 57)") + "50 of 120 accepted\n",
+            "submit_observations: the server refused entry 57, and so all of entries 51 to 100 with HTTP 422 "
+            "(business-rule); its answer, which may name patients, is in input.json.journal.answer\n"))
         with open(path + ".journal.answer", encoding="utf-8") as file:
             self.assertEqual(json.load(file)["resourceType"], "OperationOutcome")
         for name in (path + ".journal", path + ".journal.answer"):
@@ -178,6 +179,19 @@ class SubmitObservations(SandboxTest):
             7, "1 accepted 201 Observation/7\n2 refused 422\n3 accepted 201\n2 of 3 accepted\n",
             "submit_observations: the server refused entry 2 with HTTP 200; its answer, which may name patients, is in "
             "input.json.journal.answer\n"))
+
+    def test_every_entry_that_an_operation_outcome_blames_is_named(self):
+        def issue(severity, index):
+            return {"severity": severity, "code": "invalid", "expression": ["Bundle.entry[%d].resource" % index]}
+
+        outcome = {"resourceType": "OperationOutcome",
+                   "issue": [issue("warning", 0), issue("error", 3), issue("fatal", 1), issue("error", 3), issue("error", 9)]}
+        self.control("/next", {"to": "api", "status": 400, "body": json.dumps(outcome)})
+        self.assertEqual(self.submit(self.input(observations(4))), (
+            7, "1 unsent (refused with entries 2, 4)\n2 refused HTTP 400\n3 unsent (refused with entries 2, 4)\n"
+            "4 refused HTTP 400\n0 of 4 accepted\n",
+            "submit_observations: the server refused entries 2, 4, and so all of entries 1 to 4 with HTTP 400 (invalid); "
+            "its answer, which may name patients, is in input.json.journal.answer\n"))
 
     def test_the_exit_status_tells_refusals_apart(self):
         for status, exit_status in ((400, 7), (403, 3), (404, 7), (413, 7), (429, 4), (303, 8)):
@@ -358,7 +372,7 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(self.submit(path), (0, self.accepted(3, 3) + "3 of 3 accepted\n", ""), "a longer input goes on")
         command = self.command(path)
         command[command.index(self.api_url)] = self.api_url + "/other"
-        self.assertIn("belongs to another server, or is no journal", self.run_program(*command).stderr)
+        self.assertIn("is of another server, or is no journal: name one for this server (--journal)", self.run_program(*command).stderr)
         other = self.write("other", "no journal, without a line break")
         self.assertEqual(self.submit(path, "--journal", other)[0], 2)
         self.assertEqual(os.stat(other).st_size, 32, "what is no journal is left alone")

@@ -4,7 +4,6 @@
 #ifndef CIBMTR_AUTH_ASCII_HPP
 #define CIBMTR_AUTH_ASCII_HPP
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -12,9 +11,19 @@ namespace cibmtr_auth {
 namespace detail {
 
 inline std::string to_lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  for (char& c : text) {
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
   return text;
+}
+
+inline bool is_printable_ascii(std::string const& text) {
+  for (char const c : text) {
+    if (c < ' ' || c > '~') {
+      return false;
+    }
+  }
+  return true;
 }
 
 /// Without white space at either end.

@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -22,41 +21,25 @@ namespace cibmtr_auth {
 class background_renewer {
  public:
   /// Starts the thread, whose first `get()` follows at once.
-  explicit background_renewer(token_cache tokens)
-      : tokens_(std::move(tokens)), forks_(detail::count_forks_from_now_on()) {
-    own_->thread = std::thread([this] { run(); });
+  explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)) {
+    own_.get().thread = std::thread([this] { run(own_.get()); });
   }
   background_renewer(background_renewer const&) = delete;
   background_renewer& operator=(background_renewer const&) = delete;
   ~background_renewer() {
-    if (forks_ != detail::count_forks()) {
-      // The child of a fork has no such thread, and must wait neither for it nor for what it holds.
-      static_cast<void>(own_.release());
-      return;
+    if (!own_.is_of_this_process()) {
+      return;  // the child of a fork has no such thread
     }
+    owned& mine = own_.get();
     {
-      std::lock_guard<std::mutex> const lock(own_->mutex);
-      own_->is_ending = true;
+      std::lock_guard<std::mutex> const lock(mine.mutex);
+      mine.is_ending = true;
     }
-    own_->ending.notify_one();
-    own_->thread.join();
+    mine.ending.notify_one();
+    mine.thread.join();
   }
 
  private:
-  void run() {
-    std::unique_lock<std::mutex> lock(own_->mutex);
-    while (!own_->is_ending) {
-      lock.unlock();
-      try {
-        tokens_.get();
-      } catch (...) {
-        // The cache keeps it for whoever asks.
-      }
-      lock.lock();
-      own_->ending.wait_for(lock, std::chrono::seconds(1), [this] { return own_->is_ending; });
-    }
-  }
-
   struct owned {
     std::mutex mutex;
     std::condition_variable ending;
@@ -64,9 +47,22 @@ class background_renewer {
     std::thread thread;
   };
 
+  void run(owned& mine) const {
+    std::unique_lock<std::mutex> lock(mine.mutex);
+    while (!mine.is_ending) {
+      lock.unlock();
+      try {
+        tokens_.get();
+      } catch (...) {
+        // The cache keeps it for whoever asks.
+      }
+      lock.lock();
+      mine.ending.wait_for(lock, std::chrono::seconds(1), [&mine] { return mine.is_ending; });
+    }
+  }
+
   token_cache const tokens_;
-  unsigned const forks_;
-  std::unique_ptr<owned> own_{new owned};
+  detail::per_process<owned> own_;
 };
 
 }  // namespace cibmtr_auth

@@ -4,7 +4,6 @@
 #ifndef CIBMTR_AUTH_CREDENTIALS_HPP
 #define CIBMTR_AUTH_CREDENTIALS_HPP
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -39,10 +38,6 @@ struct credentials {
 };
 
 namespace detail {
-
-inline bool is_printable_ascii(std::string const& text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
-}
 
 /// RFC 6749, section 3.3: scope-token *( SP scope-token ), scope-token = 1*( %x21 / %x23-5B / %x5D-7E ).
 inline bool is_scope(std::string const& text) {

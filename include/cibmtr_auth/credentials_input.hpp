@@ -7,7 +7,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <system_error>
 #include <utility>
+
+#include <errno.h>
 
 #include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/error.hpp>
@@ -23,7 +26,7 @@ inline secret read_secret_file(std::string const& path, std::string const& what)
   constexpr std::size_t most = 64 * 1024;
   std::string text(most + 1, '\0');
   std::FILE* const file = std::fopen(path.c_str(), "rb");
-  require(file != nullptr, what, "cannot be opened");
+  require(file != nullptr, what, "cannot be opened (" + std::generic_category().message(errno) + ")");
   std::setvbuf(file, nullptr, _IONBF, 0);
   text.resize(std::fread(&text[0], 1, text.size(), file));
   bool const is_read = std::ferror(file) == 0;
@@ -31,7 +34,7 @@ inline secret read_secret_file(std::string const& path, std::string const& what)
 
   bool const is_too_long = text.size() > most;
   secret content(std::move(text));
-  require(is_read, what, "cannot be read");
+  require(is_read, what, "cannot be read (is it a folder?)");
   require(!is_too_long, what, "is longer than 64 KiB");
   require(content.reveal().compare(0, 3, "\xEF\xBB\xBF") != 0, what,
           "starts with a byte-order mark: save it without one");

@@ -69,13 +69,13 @@ class held_token {
   }
 
  private:
-  void change_edition() noexcept { edition_.store(thread_tokens::next_number(), std::memory_order_release); }
+  void change_edition() noexcept { edition_.fetch_add(1, std::memory_order_release); }
 
   token held_;
   token refused_;
   boot_clock::time_point renew_at_;
   boot_clock::time_point may_refuse_at_;
-  std::atomic<unsigned long long> edition_{thread_tokens::next_number()};
+  std::atomic<unsigned long long> edition_{1};
 };
 
 }  // namespace detail

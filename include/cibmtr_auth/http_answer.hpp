@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +15,7 @@
 #include <cibmtr_auth/ascii.hpp>
 #include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/owned.hpp>
 #include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/transport.hpp>
 
@@ -132,7 +132,7 @@ class answer_reader : public httplib::ClientImpl {
 inline http_response read_answer(std::string const& name, byte_source more, std::string const& method,
                                  std::size_t max_size) {
   std::string body;
-  std::unique_ptr<std::string, void (*)(std::string*)> const wiped(&body, [](std::string* text) { wipe(*text); });
+  owned<std::string> const wiped(&body, [](std::string* text) { wipe(*text); });
   body.reserve((std::min)(max_size, std::size_t{64 * 1024}));
   bool is_too_long = false;
   httplib::Request request;

@@ -34,8 +34,8 @@ struct token_cache_options {
 /// is sent before the first `get()`.
 inline token_cache make_token_cache(environment const& where, credentials const& who, transport const& send,
                                     token_cache_options const& options = token_cache_options()) {
-  return token_cache(make_token_source(where, who, send, options.encoding), boot_clock::now,
-                     options.store ? options.store : std::make_shared<memory_store>(), options.observer);
+  return token_cache(make_token_source(where, who, send, options.encoding), boot_clock::now, options.store,
+                     options.observer);
 }
 
 /// The same for `default_environment`. Static, because the default is each file's own.

@@ -14,22 +14,14 @@
 namespace cibmtr_auth {
 namespace detail {
 
-inline std::atomic<unsigned>& fork_counter() noexcept {
+/// How many forks lie between this process and the first that asked. Shared libraries that hide their symbols have a count each.
+inline std::atomic<unsigned> const& fork_count() noexcept {
   static std::atomic<unsigned> forks{0};
-  return forks;
-}
-
-/// How many forks lie between this process and the first that made a `per_process`.
-inline unsigned count_forks() noexcept {
-  return fork_counter().load(std::memory_order_relaxed);
-}
-
-inline unsigned count_forks_from_now_on() noexcept {
 #ifndef _WIN32
-  static int const registered = pthread_atfork(nullptr, nullptr, [] { ++fork_counter(); });
+  static int const registered = pthread_atfork(nullptr, nullptr, [] { ++forks; });
   static_cast<void>(registered);
 #endif
-  return count_forks();
+  return forks;
 }
 
 /// A value of which a forked child gets a new one. The parent's may be half changed and its mutex held by a
@@ -39,9 +31,8 @@ class per_process {
  public:
   per_process() : current_(new entry) {}
   ~per_process() {
-    entry* const last = current_.load();
-    if (last->forks == count_forks()) {
-      delete last;
+    if (is_of_this_process()) {
+      delete current_.load();
     }
   }
   per_process(per_process const&) = delete;
@@ -49,13 +40,18 @@ class per_process {
 
   T& get() const {
     entry* const found = current_.load(std::memory_order_acquire);
-    return found->forks == count_forks() ? found->value : renewed(found);
+    return found->is_of_this_process() ? found->value : renewed(found);
   }
+  /// False in a forked child that has not asked for its own yet.
+  bool is_of_this_process() const noexcept { return current_.load(std::memory_order_acquire)->is_of_this_process(); }
 
  private:
   struct entry {
-    unsigned const forks = count_forks_from_now_on();
+    std::atomic<unsigned> const& forks = fork_count();  ///< of the library that made this, whichever asks
+    unsigned const forks_then = forks;
     T value{};
+
+    bool is_of_this_process() const noexcept { return forks.load(std::memory_order_relaxed) == forks_then; }
   };
 
   T& renewed(entry* parents) const {

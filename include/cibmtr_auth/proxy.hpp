@@ -9,12 +9,12 @@
 #include <cstdlib>
 #include <functional>
 #include <initializer_list>
-#include <memory>
 #include <string>
 
 #include <cibmtr_auth/ascii.hpp>
 #include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/owned.hpp>
 #include <cibmtr_auth/url.hpp>
 
 #if CIBMTR_AUTH_HTTPS
@@ -30,8 +30,7 @@ namespace detail {
 
 /// The four or sixteen bytes of an IP address; empty for anything else.
 inline std::string ip_bytes(std::string const& text) {
-  std::unique_ptr<ASN1_OCTET_STRING, void (*)(ASN1_OCTET_STRING*)> const address(a2i_IPADDRESS(text.c_str()),
-                                                                                 ASN1_OCTET_STRING_free);
+  owned<ASN1_OCTET_STRING> const address(a2i_IPADDRESS(text.c_str()), ASN1_OCTET_STRING_free);
   return address ? std::string(reinterpret_cast<char const*>(ASN1_STRING_get0_data(address.get())),
                                static_cast<std::size_t>(ASN1_STRING_length(address.get())))
                  : std::string();

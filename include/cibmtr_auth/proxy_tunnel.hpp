@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include <cibmtr_auth/base64.hpp>
 #include <cibmtr_auth/config.hpp>

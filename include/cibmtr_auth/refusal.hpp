@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
-#include <vector>
 
 #include <cibmtr_auth/ascii.hpp>
 #include <cibmtr_auth/base64.hpp>
@@ -100,22 +99,26 @@ inline bool repeats_a_secret(std::string const& text, credentials const& sent) {
   }
   std::string with_blanks = text;
   std::replace(with_blanks.begin(), with_blanks.end(), '+', ' ');
-  std::vector<secret> const readings = {text, percent_decode(text), percent_decode(with_blanks)};
+  secret const readings[] = {text, percent_decode(text), percent_decode(with_blanks)};
   secret const client = sent.client_id + ":" + sent.client_secret.reveal();
   secret const encoded_client =
       form_encode_text(sent.client_id) + ":" + secret(form_encode_text(sent.client_secret.reveal())).reveal();
-  std::vector<secret> const forms = {sent.client_secret,
-                                     sent.password,
-                                     form_encode_text(sent.client_secret.reveal()),
-                                     form_encode_text(sent.password.reveal()),
-                                     base64_encode(sent.client_secret.reveal()),
-                                     base64_encode(sent.password.reveal()),
-                                     base64_encode(client.reveal()),
-                                     base64_encode(encoded_client.reveal())};
-  return std::any_of(forms.begin(), forms.end(), [&](secret const& form) {
-    return std::any_of(readings.begin(), readings.end(),
-                       [&form](secret const& reading) { return repeats(reading.reveal(), form.reveal()); });
-  });
+  secret const forms[] = {sent.client_secret,
+                          sent.password,
+                          form_encode_text(sent.client_secret.reveal()),
+                          form_encode_text(sent.password.reveal()),
+                          base64_encode(sent.client_secret.reveal()),
+                          base64_encode(sent.password.reveal()),
+                          base64_encode(client.reveal()),
+                          base64_encode(encoded_client.reveal())};
+  for (secret const& form : forms) {
+    for (secret const& reading : readings) {
+      if (repeats(reading.reveal(), form.reveal())) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 /// The first of two members that is a string with something in it.

@@ -38,12 +38,11 @@ class renewal {
  public:
   renewal(token_source ask, std::shared_ptr<token_store> store, clock_function now)
       : ask_(std::move(ask)),
-        store_(std::move(store)),
+        store_(store ? std::move(store) : std::shared_ptr<token_store>(new memory_store)),
         now_(std::move(now)),
         last_failed_(new memory_store),
         unknown_(new error(error_kind::network, "the transport failed in a way of its own.")) {
     require(ask_ != nullptr, "token source", "is empty: give a function");
-    require(store_ != nullptr, "token store", "is missing: leave it out, or give one");
   }
 
   /// Gives anything but `refused`, a token that the API no longer takes; but its replacement of less than 30 seconds ago

@@ -6,10 +6,10 @@
 
 #include <cstddef>
 #include <ctime>
-#include <memory>
 #include <string>
 
 #include <cibmtr_auth/config.hpp>
+#include <cibmtr_auth/owned.hpp>
 
 #if CIBMTR_AUTH_HTTPS
 #include <openssl/asn1.h>
@@ -24,7 +24,7 @@ namespace detail {
 /// What `print` writes, without control characters, which whoever made the certificate may have put there.
 template <typename Print>
 std::string printed(Print print) {
-  std::unique_ptr<BIO, int (*)(BIO*)> const memory(BIO_new(BIO_s_mem()), BIO_free);
+  owned<BIO> const memory(BIO_new(BIO_s_mem()), BIO_free_all);
   char text[256] = "";
   int length = 0;
   if (memory && print(memory.get())) {
@@ -46,7 +46,7 @@ inline std::string time_text(ASN1_TIME const* time) {
 }
 
 inline std::string time_text(std::time_t time) {
-  std::unique_ptr<ASN1_TIME, void (*)(ASN1_TIME*)> const converted(ASN1_TIME_set(nullptr, time), ASN1_TIME_free);
+  owned<ASN1_TIME> const converted(ASN1_TIME_set(nullptr, time), ASN1_TIME_free);
   return time_text(converted.get());
 }
 

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <system_error>
 
@@ -15,6 +14,7 @@
 #include <cibmtr_auth/deadline.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/native_socket.hpp>
+#include <cibmtr_auth/owned.hpp>
 
 #if CIBMTR_AUTH_HTTPS
 namespace cibmtr_auth {
@@ -35,7 +35,7 @@ class tcp_connection {
       throw error(error_kind::network, name_ + " has no address (" + gai_strerror(problem) +
                                            "): check the host name and this machine's name service");
     }
-    std::unique_ptr<addrinfo, void (*)(addrinfo*)> const addresses(found, freeaddrinfo);
+    owned<addrinfo> const addresses(found, freeaddrinfo);
     int failure = 0;
     for (addrinfo const* one = found; one && socket_ == no_socket; one = one->ai_next) {
       failure = connect_to(*one, (std::min)(connect_timeout, end_.left()));

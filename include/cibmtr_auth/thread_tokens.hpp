@@ -4,12 +4,11 @@
 #ifndef CIBMTR_AUTH_THREAD_TOKENS_HPP
 #define CIBMTR_AUTH_THREAD_TOKENS_HPP
 
-#include <algorithm>
 #include <atomic>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <new>
-#include <vector>
 
 #include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/token.hpp>
@@ -40,7 +39,7 @@ struct thread_token {
 /// The copies of one cache. Each ends with its thread or with the cache, whichever comes first.
 class thread_tokens {
  public:
-  thread_tokens() : id_(next_number()) {}
+  thread_tokens() : id_(new char()) {}
   thread_tokens(thread_tokens const&) = delete;
   thread_tokens& operator=(thread_tokens const&) = delete;
   /// Nobody is reading any more; but threads that live on must not keep the token.
@@ -57,7 +56,7 @@ class thread_tokens {
     return nullptr;
 #else
     last_used const& last = last_of_this_thread();
-    return last.owner == id_ ? last.copy : find_or_add();
+    return last.owner == id_.get() ? last.copy : find_or_add();
 #endif
   }
 
@@ -70,15 +69,9 @@ class thread_tokens {
     return sum;
   }
 
-  /// Different from every number given before, also by the parent of a forked child.
-  static unsigned long long next_number() noexcept {
-    static std::atomic<unsigned long long> last{0};
-    return ++last;
-  }
-
  private:
   struct entry {
-    unsigned long long owner = 0;
+    std::shared_ptr<char const> owner;
     std::atomic<bool> is_orphan{false};
     thread_token copy;
     std::mutex abandoning;
@@ -90,9 +83,10 @@ class thread_tokens {
       is_orphan = true;
     }
   };
-  struct entries : std::vector<std::shared_ptr<entry>> {
+  using entry_list = std::list<std::shared_ptr<entry>>;
+  struct entries : entry_list {
     ~entries() {
-      last_of_this_thread() = {0, nullptr, true};
+      last_of_this_thread() = {nullptr, nullptr, true};
       for (std::shared_ptr<entry> const& mine : *this) {
         mine->abandon();
       }
@@ -101,20 +95,17 @@ class thread_tokens {
 
   /// So that the usual case looks at nothing else. Made before the thread starts, which spares asking whether it was.
   struct last_used {
-    unsigned long long owner;
+    char const* owner;
     thread_token* copy;
     bool has_ended;  ///< the thread
   };
   static last_used& last_of_this_thread() noexcept {
-    static thread_local last_used last = {0, nullptr, false};
+    static thread_local last_used last = {nullptr, nullptr, false};
     return last;
   }
   static entries& of_this_thread() {
     static thread_local entries mine;
     return mine;
-  }
-  static bool is_orphan(std::shared_ptr<entry> const& one) {
-    return one->is_orphan;
   }
 
   thread_token* find_or_add() noexcept {
@@ -122,39 +113,46 @@ class thread_tokens {
     if (last.has_ended) {
       return nullptr;
     }
-    entries& mine = of_this_thread();
-    auto const found =
-        std::find_if(mine.begin(), mine.end(), [this](std::shared_ptr<entry> const& one) { return one->owner == id_; });
     try {
-      thread_token* const copy = found == mine.end() ? add(mine) : &(*found)->copy;
-      last = {id_, copy, false};
-      return copy;
+      last = {id_.get(), find_or_add(of_this_thread()), false};
+      return last.copy;
     } catch (std::bad_alloc const&) {
       return nullptr;
     }
   }
 
-  thread_token* add(entries& mine) {
-    mine.erase(std::remove_if(mine.begin(), mine.end(), is_orphan), mine.end());
+  thread_token* find_or_add(entry_list& mine) {
+    for (std::shared_ptr<entry> const& one : mine) {
+      if (one->owner == id_) {
+        return &one->copy;
+      }
+    }
     std::shared_ptr<entry> const added(new entry);
     added->owner = id_;
-    mine.reserve(mine.size() + 1);
+    entry_list for_thread(1, added);
+    entry_list for_cache(1, added);
+    drop_orphans(mine);
+    mine.splice(mine.end(), for_thread);
     std::lock_guard<std::mutex> const lock(mutex_);
-    // Looked at once: a thread may end at any moment.
-    auto const has_gone = [this](std::shared_ptr<entry> const& one) {
-      bool const is_gone = one->is_orphan;
-      hits_of_ended_threads_ += is_gone ? one->copy.hits.load() : 0;
-      return is_gone;
-    };
-    all_.erase(std::remove_if(all_.begin(), all_.end(), has_gone), all_.end());
-    all_.push_back(added);
-    mine.push_back(added);
+    hits_of_ended_threads_ += drop_orphans(all_);
+    all_.splice(all_.end(), for_cache);
     return &added->copy;
   }
 
-  unsigned long long const id_;
+  /// Gives the sum of their hits.
+  static unsigned long long drop_orphans(entry_list& entries) {
+    unsigned long long hits = 0;
+    for (auto one = entries.begin(); one != entries.end();) {
+      bool const is_orphan = (*one)->is_orphan;  // looked at once: a thread may end at any moment
+      hits += is_orphan ? (*one)->copy.hits.load() : 0;
+      one = is_orphan ? entries.erase(one) : std::next(one);
+    }
+    return hits;
+  }
+
+  std::shared_ptr<char const> const id_;  ///< an address that nobody else has, as long as a copy remembers it
   mutable std::mutex mutex_;
-  std::vector<std::shared_ptr<entry>> all_;
+  entry_list all_;
   unsigned long long hits_of_ended_threads_ = 0;
 };
 

@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <climits>
 #include <cstddef>
-#include <memory>
 #include <string>
 
 #include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/https_options.hpp>
+#include <cibmtr_auth/owned.hpp>
 #include <cibmtr_auth/server_certificate.hpp>
 #include <cibmtr_auth/tcp_connection.hpp>
 #include <cibmtr_auth/tls_context.hpp>
@@ -66,7 +66,7 @@ class tls_connection {
   void describe(https_peer& peer) const {
     peer.tls_version = SSL_get_version(ssl_.get());
     peer.authorities = context_.authorities();
-    owned_certificate const certificate = peer_certificate();
+    owned<X509> const certificate = peer_certificate();
     if (certificate) {
       peer.subject = name_text(X509_get_subject_name(certificate.get()));
       peer.issuer = name_text(X509_get_issuer_name(certificate.get()));
@@ -75,10 +75,7 @@ class tls_connection {
   }
 
  private:
-  using owned_certificate = std::unique_ptr<X509, void (*)(X509*)>;
-  owned_certificate peer_certificate() const {
-    return owned_certificate(SSL_get_peer_certificate(ssl_.get()), X509_free);
-  }
+  owned<X509> peer_certificate() const { return owned<X509>(SSL_get_peer_certificate(ssl_.get()), X509_free); }
 
   static int chunk(std::size_t size) { return static_cast<int>((std::min<std::size_t>)(size, INT_MAX)); }
 
@@ -96,7 +93,7 @@ class tls_connection {
 
   /// Asked once more after the handshake: without memory to copy the expected host OpenSSL 3.0 expects none.
   bool is_for_host() const {
-    owned_certificate const certificate = peer_certificate();
+    owned<X509> const certificate = peer_certificate();
     return certificate && (X509_check_ip_asc(certificate.get(), host_.c_str(), 0) == 1 ||
                            X509_check_host(certificate.get(), host_.c_str(), host_.size(), host_flags, nullptr) == 1);
   }
@@ -183,7 +180,7 @@ class tls_connection {
 
   tcp_connection& below_;
   tls_context const& context_;
-  std::unique_ptr<SSL, void (*)(SSL*)> const ssl_;
+  owned<SSL> const ssl_;
   std::string host_;
   std::string distrust_;
   bool is_trusted_ = false;

@@ -13,6 +13,7 @@
 #include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/https_options.hpp>
+#include <cibmtr_auth/owned.hpp>
 #include <cibmtr_auth/per_process.hpp>
 
 #if CIBMTR_AUTH_HTTPS
@@ -81,7 +82,7 @@ class tls_context {
     }
   }
 
-  std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> const context_;
+  owned<SSL_CTX> const context_;
   std::string authorities_;
 };
 

@@ -21,10 +21,10 @@ namespace cibmtr_auth {
 /// member function may be called from any thread. A forked child starts with an empty cache.
 class token_cache {
  public:
-  /// Around any source, by any clock; `observer` is told after each renewal. Asks for nothing yet.
+  /// Around any source, by any clock; without a `store` it is this process's own; `observer` is told after each renewal. Asks for
+  /// nothing yet.
   explicit token_cache(token_source source, clock_function now = boot_clock::now,
-                       std::shared_ptr<token_store> store = std::make_shared<memory_store>(),
-                       token_observer observer = nullptr)
+                       std::shared_ptr<token_store> store = nullptr, token_observer observer = nullptr)
       : shared_(new detail::shared_cache(std::move(source), std::move(now), std::move(store), std::move(observer))) {}
 
   /// A living token. However many threads call, one of them asks, when there is none or when it is time to renew
@@ -40,7 +40,7 @@ class token_cache {
   bool invalidate(token const& dead) const { return shared_->invalidate(dead); }
 
   /// Goes on with other credentials: forgets the token, past refusals and what is under way.
-  void reset(token_source source, std::shared_ptr<token_store> store = std::make_shared<memory_store>()) const {
+  void reset(token_source source, std::shared_ptr<token_store> store = nullptr) const {
     shared_->reset(std::move(source), std::move(store));
   }
 

@@ -30,10 +30,13 @@ inline http_request make_token_request(environment const& where, credentials con
   std::string const token_url = chosen_url ? chosen_url : "";
   parse_secure_url(token_url, "token URL");
 
-  form_fields fields = {{"grant_type", with_password ? "password" : "client_credentials"}, {"scope", who.scope}};
+  form_fields fields(with_password ? 4 : 2);
+  fields[0] = {"grant_type", with_password ? "password" : "client_credentials"};
+  fields[1] = {"scope", who.scope};
   if (with_password) {
-    fields.emplace_back("username", who.username);
-    fields.emplace_back("password", who.password.reveal());
+    fields[2] = {"username", who.username};
+    fields[3].first = "password";
+    fields[3].second = who.password.reveal();  // in place: a temporary would not be wiped
   }
   secret body = form_encode(fields);
   for (auto& field : fields) {

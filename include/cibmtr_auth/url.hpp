@@ -76,7 +76,7 @@ inline bool is_loopback(std::string const& host) {
 /// hold a password.
 inline url parse_url(std::string const& text, std::string const& field) {
   using detail::bad_url;
-  if (std::any_of(text.begin(), text.end(), [](char c) { return c <= ' ' || c > '~'; })) {
+  if (!detail::is_printable_ascii(text) || text.find(' ') != std::string::npos) {
     throw bad_url(field,
                   "holds a space, a control character or a non-ASCII one: write those percent-encoded, "
                   "an international host name in its xn-- form");

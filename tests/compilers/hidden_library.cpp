@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A shared library with hidden visibility that uses ours inside: built twice, for either environment.
 
-#define CIBMTR_AUTH_HTTPS 0
-
 #include "hidden_library.hpp"
-
-#include <cibmtr_auth.hpp>
-#include <string>
 
 namespace NAME {
 
@@ -17,6 +12,15 @@ std::string environment() {
 void refuse() {
   cibmtr_auth::make_token_cache({"", "", "", "", ""},
                                 [](cibmtr_auth::http_request const&) { return cibmtr_auth::http_response(); });
+}
+
+cibmtr_auth::token_cache& tokens() {
+  static cibmtr_auth::token_cache all = cache_of(environment());
+  return all;
+}
+
+std::string token() {
+  return tokens().get().value();
 }
 
 }  // namespace NAME

@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: MIT
-// A program with two such libraries: each asks its own environment, and what they throw is caught.
+// A program with two such libraries: each asks its own environment, what they throw is caught, and caches pass from one to the other.
 
-#define CIBMTR_AUTH_HTTPS 0
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <cibmtr_auth.hpp>
 #include <iostream>
 
 #include "hidden_library.hpp"
 
 namespace {
+
+int failures = 0;
+
+void check(bool is_true, char const* what) {
+  if (!is_true) {
+    std::cerr << "not so: " << what << '\n';
+    ++failures;
+  }
+}
 
 bool is_caught(void (*refuse)()) {
   try {
@@ -21,9 +30,32 @@ bool is_caught(void (*refuse)()) {
   return false;
 }
 
+void use_all_caches() {
+  cibmtr_auth::token_cache const own = cache_of("own");
+  for (int round = 0; round < 10; ++round) {
+    check(first::token() == "test" && first::tokens().get().value() == "test",
+          "the first library's cache gives its token");
+    check(second::token() == "production" && second::tokens().get().value() == "production",
+          "the second library's cache gives its token");
+    check(own.get().value() == "own", "the program's cache gives its token");
+  }
+  for (cibmtr_auth::token_cache const* tokens : {&first::tokens(), &second::tokens()}) {
+    check(tokens->status().gets == 20 && tokens->status().requests == 1, "one request serves library and program");
+  }
+}
+
 }  // namespace
 
 int main() {
-  bool const are_apart = first::environment() == "test" && second::environment() == "production";
-  return are_apart && is_caught(first::refuse) && is_caught(second::refuse) ? 0 : 1;
+  check(first::environment() == "test" && second::environment() == "production", "each asks its own environment");
+  check(is_caught(first::refuse) && is_caught(second::refuse), "what a library throws is caught");
+  use_all_caches();
+  pid_t const child = fork();
+  if (child == 0) {
+    use_all_caches();
+    _exit(failures);
+  }
+  int status = -1;
+  check(waitpid(child, &status, 0) == child && status == 0, "so it is in a forked child");
+  return failures;
 }
