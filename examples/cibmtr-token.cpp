@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <exception>
+#include <iostream>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -372,7 +373,8 @@ int main(int argc, char** argv) {
     run(given);
     return 0;
   } catch (CLI::Success const& help_or_version) {
-    return app.exit(help_or_version);
+    int const status = app.exit(help_or_version);
+    return std::cout.flush() ? status : 2;
   } catch (CLI::ExtrasError const&) {
     std::fputs(
         "cibmtr-token: there is an argument that it does not know (not repeated here, it may be a secret); see "

@@ -189,6 +189,12 @@ class curl_exchange {
     std::string const said = problem_;
     bool const may_quote_proxy = said.find('@') != std::string::npos;  // with its password
     std::string const why = name_ + ": " + (said.empty() || may_quote_proxy ? curl_easy_strerror(code) : said);
+    long sent = 0;
+    curl_easy_getinfo(handle_.get(), CURLINFO_REQUEST_SIZE, &sent);
+    if (sent > 0 && (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY)) {
+      return {error_kind::malformed,
+              name_ + " answered with what is not HTTP: check the URL and what stands in between"};
+    }
     switch (code) {
       case CURLE_OPERATION_TIMEDOUT: return {error_kind::timed_out, why + ": try again, or allow more (timeout)"};
       case CURLE_PEER_FAILED_VERIFICATION:

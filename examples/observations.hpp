@@ -5,12 +5,16 @@
 #define CIBMTR_AUTH_EXAMPLES_OBSERVATIONS_HPP
 
 #include <picojson.h>
+#include <strings.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <map>
+#include <regex>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -50,6 +54,41 @@ inline bool is_shallow(std::string const& json) {
     }
   }
   return depth < 100;
+}
+
+/// How many bytes the character at that place has; 0 when it is not UTF-8 (RFC 3629, section 4).
+inline std::size_t utf8_length(std::string const& text, std::size_t at) {
+  auto byte = [&](std::size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U; };
+  unsigned const lead = byte(0);
+  std::size_t const length = lead < 0x80 ? 1 : lead < 0xC2 || lead > 0xF4 ? 0 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  unsigned const lowest = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  unsigned const highest = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  bool is_sound = length < 2 || (byte(1) >= lowest && byte(1) <= highest);
+  for (std::size_t i = 2; i < length; ++i) {
+    is_sound = is_sound && byte(i) >= 0x80 && byte(i) <= 0xBF;
+  }
+  return is_sound ? length : 0;
+}
+
+/// The first place of what picojson takes and RFC 8259 does not: 01, 1. or -.5, and text that is not UTF-8; the end if there is none.
+inline std::size_t find_sloppy(std::string const& json) {
+  static std::regex const number(R"(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?)");
+  bool in_string = false;
+  std::size_t length = 0;
+  for (std::size_t i = 0; i < json.size(); i += length) {
+    char const c = json[i];
+    length = utf8_length(json, i);
+    if (!in_string && (c == '-' || (c >= '0' && c <= '9'))) {
+      length = (std::min)(json.find_first_not_of("+-.0123456789eE", i), json.size()) - i;
+      length = std::regex_match(json.substr(i, length), number) ? length : 0;
+    }
+    if (length == 0) {
+      return i;
+    }
+    in_string = in_string != (c == '"');
+    length += in_string && c == '\\' ? 1 : 0;
+  }
+  return json.size();
 }
 
 /// A null unless `text` is JSON that picojson can hold.
@@ -123,6 +162,11 @@ class observation_reader {
     if (!is_shallow(text)) {
       throw std::runtime_error("the input nests brackets more than 100 deep");
     }
+    std::size_t const sloppy = find_sloppy(text);
+    if (sloppy < text.size()) {
+      throw std::runtime_error("the input is not JSON: see line " +
+                               std::to_string(std::count(text.data(), text.data() + sloppy, '\n') + 1));
+    }
     std::string::const_iterator const start = text.begin() + (text.compare(0, 3, "\xEF\xBB\xBF") == 0 ? 3 : 0);
     picojson::input<std::string::const_iterator> in(start, text.end());
     for (in.skip_ws(); in.cur() != text.end(); in.skip_ws()) {
@@ -164,7 +208,13 @@ class observation_reader {
     if (!entries.is<picojson::array>()) {
       throw wrong("begins a Bundle whose entry is no array");
     }
+    names_.clear();
     for (picojson::value const& entry : entries.get<picojson::array>()) {
+      std::string const url = string_member(entry, "fullUrl");
+      std::size_t const type_end = url.rfind('/');
+      if (type_end != std::string::npos) {
+        names_.insert({url, url.substr(url.rfind('/', type_end - 1) + 1)});
+      }
       picojson::value const request = member(entry, "request");
       bool const is_plain = string_member(request, "method") == "POST" &&
                             string_member(request, "url") == "Observation" &&
@@ -197,9 +247,9 @@ class observation_reader {
     }
     if (refers_to_another_entry(resource)) {
       throw wrong(
-          "refers to another entry (urn:...), which may travel in another transaction: send that one first, and refer "
-          "to it "
-          "by the server's own id (Patient/ID)");
+          "refers to another entry, which may travel in another transaction: send that one first, and refer to it by "
+          "the "
+          "server's own id (Observation/ID)");
     }
     std::string const query = identifier_query(resource);
     if (!query.empty() && !numbers_.insert({query, found_.size() + 1}).second) {
@@ -208,8 +258,10 @@ class observation_reader {
     found_.push_back({text, checksum_of(text), query});
   }
 
-  static bool refers_to_another_entry(picojson::value const& part) {
-    bool refers = string_member(part, "reference").compare(0, 4, "urn:") == 0;
+  bool refers_to_another_entry(picojson::value const& part) const {
+    std::string const reference = string_member(part, "reference");
+    bool refers = strncasecmp(reference.c_str(), "urn:", 4) == 0 ||
+                  names_.count(reference.substr(0, reference.find("/_history/"))) > 0;
     if (part.is<picojson::object>()) {
       for (auto const& one : part.get<picojson::object>()) {
         refers = refers || refers_to_another_entry(one.second);
@@ -260,6 +312,7 @@ class observation_reader {
 
   std::vector<observation> found_;
   std::map<std::string, std::size_t> numbers_;
+  std::set<std::string> names_;  ///< by which entries of this Bundle may refer to each other
 };
 
 #endif  // CIBMTR_AUTH_EXAMPLES_OBSERVATIONS_HPP

@@ -49,6 +49,10 @@ class submission_journal {
       throw failure("be opened");
     }
     try {
+      struct stat about = {};
+      if (fstat(file_, &about) != 0 || !S_ISREG(about.st_mode)) {
+        throw bad("is not a file: name another one (--journal)");
+      }
       go_on("journal 1 of what was sent to " + server + "\n");
     } catch (...) {
       close(file_);
@@ -120,13 +124,19 @@ class submission_journal {
   void read_lines(std::string const& text) {
     std::vector<std::string> sent(checksums_.size());
     std::istringstream lines(text);
+    std::size_t line_number = 1;
     for (std::string line; std::getline(lines, line);) {
+      ++line_number;
       std::size_t number = 0;
       std::string word;
       std::string detail;
       std::istringstream(line) >> number >> word >> detail;
+      if (line.empty()) {
+        continue;
+      }
       if (number < 1 || number > 100000000 || word.empty()) {
-        throw bad("is no journal: name another one (--journal)");
+        throw bad("is damaged in line " + std::to_string(line_number) +
+                  ": mend it; with another journal all would be sent again");
       }
       if (number > fates_.size()) {  // an entry that this input has no more
         sent.resize(number);

@@ -12,8 +12,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -46,11 +46,12 @@ std::string read_input(std::string const& path) {
     file.open(path, std::ios::binary);
   }
   std::istream& in = path == "-" ? std::cin : file;
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in || in.bad()) {
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in || text.bad()) {
     throw stop(2, "the input " + path + " cannot be read");
   }
-  return text;
+  return text.str();
 }
 
 /// Always the same for the same server, since the journal is bound to it.

@@ -130,6 +130,16 @@ class CibmtrToken(unittest.TestCase):
         self.assertEqual(self.run_program("--no-cache", cache=()).returncode, 0)
         self.assertEqual(self.requests(), 2)
 
+    def test_says_when_it_cannot_share_the_token(self):
+        os.mkdir(self.path("open"), 0o755)
+        os.chmod(self.path("open"), 0o755)
+        result = self.run_program(cache=("--cache", self.path("open")))
+        self.assertEqual((result.returncode, result.stderr), (0, "cibmtr-token: note: the next run will ask for another token: "
+                         "%s is not a folder that only you can enter and write to\n" % self.path("open")))
+        homeless = self.run_program(cache=())
+        self.assertEqual((homeless.returncode, homeless.stderr), (0, "cibmtr-token: note: the next run will ask for another "
+                         "token: HOME is not set, give --cache\n"))
+
     def test_the_cache_is_where_xdg_says(self):
         environment = {**CLEAN, "XDG_CACHE_HOME": self.path("xdg")}
         for _ in range(2):
@@ -182,7 +192,7 @@ class CibmtrToken(unittest.TestCase):
         missing = subprocess.run([TOKEN_PROGRAM, "--credentials", self.path("missing.json")], capture_output=True,
                                  text=True, timeout=60, env=CLEAN)
         self.assertEqual(missing.returncode, 2)
-        self.assertIn("the credentials file cannot be opened", missing.stderr)
+        self.assertIn("the credentials file cannot be opened (No such file or directory)", missing.stderr)
         by_mistake = subprocess.run([TOKEN_PROGRAM, "--credentials", json.dumps(self.account)], capture_output=True,
                                     text=True, timeout=60, env=CLEAN)
         self.assertEqual(by_mistake.returncode, 2)
@@ -236,11 +246,11 @@ class CibmtrToken(unittest.TestCase):
         self.assertEqual(self.run_program("--header").returncode, 6)
 
     def test_a_full_disk_is_a_failure(self):
-        with open("/dev/full", "w") as full:
-            result = subprocess.run(
-                [TOKEN_PROGRAM, "--token-url", self.ready["TOKEN_URL"], "--ca", self.path("ca.pem"),
-                 "--credentials", self.path("account.json")], stdout=full, stderr=subprocess.PIPE, env=CLEAN, timeout=60)
-        self.assertNotEqual(result.returncode, 0)
+        for arguments in (["--token-url", self.ready["TOKEN_URL"], "--ca", self.path("ca.pem"),
+                           "--credentials", self.path("account.json")], ["--help"], ["--version"]):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run([TOKEN_PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, env=CLEAN, timeout=60)
+            self.assertEqual(result.returncode, 2)
 
     def test_a_narrower_scope_is_reported(self):
         self.next_answer(200, '{"token_type":"Bearer","access_token":"abc","expires_in":60,"scope":"one"}')

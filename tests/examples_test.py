@@ -18,6 +18,8 @@ import unittest
 from support.sandbox import SandboxTest
 
 SandboxTest.sandbox_program, SUBMIT, MANY_THREADS, INTERFACE_ENGINE = (os.path.abspath(one) for one in sys.argv[1:5])
+REFERS = ("entry 2 of the input refers to another entry, which may travel in another transaction: send that one first, and refer "
+          "to it by the server's own id (Observation/ID)")
 PATIENT = "Jane-Roe-4598886"  # stands for all that must not be told
 
 
@@ -124,14 +126,22 @@ class SubmitObservations(SandboxTest):
              "entry 1 of the input begins a Bundle of which some entry has no resource, or several"),
             (json.dumps({**bundle, "entry": [{"resource": good, "request": {"method": "PUT", "url": "Observation/1"}}]}),
              "entry 1 of the input begins a Bundle with a request other than POST to Observation, which is all that is sent"),
-            (json.dumps([good, observation(2, subject={"reference": "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"})]),
-             "entry 2 of the input refers to another entry (urn:...), which may travel in another transaction: send that one "
-             "first, and refer to it by the server's own id (Patient/ID)"),
+            (json.dumps([good, observation(2, subject={"reference": "URN:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"})]),
+             REFERS),
+            *((json.dumps({**bundle, "entry": [
+                {"fullUrl": "http://lab/fhir/Observation/1", "resource": good},
+                {"fullUrl": "http://lab/fhir/Observation/2",
+                 "resource": observation(2, hasMember=[{"reference": reference}])}]}), REFERS)
+              for reference in ("Observation/1", "http://lab/fhir/Observation/1", "Observation/1/_history/3")),
             ('{"a":' * 200000, "the input nests brackets more than 100 deep"),
+            *(('\n' + json.dumps(good).replace('"final"', '"final", "n": ' + number), "the input is not JSON: see line 2")
+              for number in ("01", "-.5", "1.", "-", "1e", "--1", "0x10", "1.5.2")),
         ]
+        cases += [(json.dumps(good).encode().replace(b"final", b"fin" + wrong), "the input is not JSON: see line 1")
+                  for wrong in (b"\xff", b"\xc0\xaf", b"\xe2\x82", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80")]
         for text, complaint in cases:
             path = self.write("input.json", text)
-            self.assertEqual(self.submit(path), (2, "", "submit_observations: %s\n" % complaint))
+            self.assertEqual(self.submit(path), (2, "", "submit_observations: %s\n" % complaint), text[:999])
             self.assertFalse(os.path.exists(path + ".journal"))
         self.assertEqual(self.control()["token_requests"], 0)
 
@@ -376,6 +386,28 @@ class SubmitObservations(SandboxTest):
         other = self.write("other", "no journal, without a line break")
         self.assertEqual(self.submit(path, "--journal", other)[0], 2)
         self.assertEqual(os.stat(other).st_size, 32, "what is no journal is left alone")
+
+    def test_a_damaged_journal_is_not_gone_on_with(self):
+        path = self.input(observations(2))
+        self.assertEqual(self.submit(path)[0], 0)
+        with open(path + ".journal", "a", encoding="utf-8") as journal:
+            journal.write("\n")
+        self.assertEqual(self.submit(path), (0, "2 of 2 accepted\n", ""), "an empty line does no harm")
+        with open(path + ".journal", "a", encoding="utf-8") as journal:
+            journal.write("accepted 2\n")
+        self.assertEqual(self.submit(path), (
+            2, "", "submit_observations: the journal input.json.journal is damaged in line 7: mend it; with another journal all "
+            "would be sent again\n"))
+
+    def test_what_is_no_file_is_neither_input_nor_journal(self):
+        path = self.input(observations(1))
+        os.mkfifo(self.path("fifo"))
+        for journal in ("/dev/full", self.path("fifo")):
+            status, _, complaint = self.submit(path, "--journal", journal)
+            self.assertEqual(status, 2)
+            self.assertIn("is not a file: name another one (--journal)", complaint)
+        self.assertEqual(self.submit(self.path("")[:-1], "--journal", self.path("new"))[0], 2)
+        self.assertEqual(self.control()["token_requests"], 0)
 
     def test_a_line_that_was_cut_off_counts_as_none(self):
         path = self.input(observations(2))

@@ -93,8 +93,6 @@ namespace {
 
 /// Grants long tokens, or refuses as Okta does, and counts.
 struct fake_okta {
-  explicit fake_okta(tests::fake_clock const& its_clock = tests::fake_clock()) : clock(its_clock) {}
-
   tests::fake_clock clock;
   std::atomic<int> requests{0};
   bool is_refusing = false;
@@ -161,9 +159,8 @@ struct scene {
   fake_okta okta;
   token_cache tokens;
 
-  explicit scene(std::shared_ptr<token_store> store = std::make_shared<memory_store>(),
-                 tests::fake_clock const& clock = tests::fake_clock())
-      : okta(clock), tokens(okta.cache(std::move(store))) {}
+  explicit scene(std::shared_ptr<token_store> store = std::make_shared<memory_store>())
+      : tokens(okta.cache(std::move(store))) {}
 
   char const* problem_after(int requests_before) {
     bool const was_sent = okta.requests > requests_before;
@@ -293,13 +290,12 @@ struct making_of_a_cache {
 
 struct shared_file {
   tests::folder place;
-  tests::fake_clock clock;
   std::shared_ptr<token_file> store =
-      std::make_shared<token_file>(place / "cache", fingerprint(test_environment, tests::some_credentials()), clock);
+      std::make_shared<token_file>(place / "cache", fingerprint(test_environment, tests::some_credentials()));
 };
 
 struct get_with_a_file : shared_file, scene {
-  get_with_a_file() : scene(store, clock) {}
+  get_with_a_file() : scene(store) {}
   void play() {
     tokens.get();
     was_granted = true;
@@ -317,7 +313,7 @@ struct get_with_a_file : shared_file, scene {
 };
 
 struct taking_from_a_file : shared_file, scene {
-  taking_from_a_file() : scene(store, clock) {
+  taking_from_a_file() : scene(store) {
     token_record record;
     record.granted = token("of-another", "scope", okta.clock(), okta.clock() + minutes(30));
     store->save(record);
@@ -332,7 +328,7 @@ struct taking_from_a_file : shared_file, scene {
 struct saving_to_a_file : shared_file {
   void play() {
     token_record record;
-    record.granted = token("abc", "scope", clock(), clock() + minutes(30));
+    record.granted = token("abc", "scope", boot_clock::now(), boot_clock::now() + minutes(30));
     record.failure = std::make_shared<error const>(error_kind::unavailable, "down.");
     store->save(record);
   }

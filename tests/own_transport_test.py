@@ -5,6 +5,8 @@ Exit status: 0 passed, 1 failed, 77 skipped."""
 
 import os
 import socket
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -78,6 +80,24 @@ class OwnTransport(SandboxTest):
     def test_a_token_answer_over_64_KiB_is_refused(self):
         self.control("/next", {"status": 200, "body": " " * (64 * 1024 + 1)})
         self.expect_failure(self.call(), "malformed", "more than is allowed")
+
+    def test_an_answer_that_is_not_http_is_malformed_since_the_password_was_sent(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", self.path("key.pem"),
+                        "-out", self.path("mail.pem")], check=True, capture_output=True, timeout=30)
+        trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        trust.load_cert_chain(self.path("mail.pem"), self.path("key.pem"))
+        for greeting in (b"220 mail ready\r\n", b"HTTP/1.1 000 Nothing\r\n\r\n"):
+            server, url = self.listen()
+
+            def greet():
+                with trust.wrap_socket(server.accept()[0], server_side=True) as client:
+                    client.recv(65536)
+                    client.sendall(greeting)
+            thread = threading.Thread(target=greet)
+            thread.start()
+            self.expect_failure(self.call(token_url=url, ca="mail.pem"), "malformed", "what is not HTTP")
+            thread.join()
 
     def test_plain_http_is_never_spoken(self):
         self.expect_failure(self.call(token_url=self.token_url.replace("https:", "http:")), "configuration", "https://")

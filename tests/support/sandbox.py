@@ -64,6 +64,6 @@ class SandboxTest(unittest.TestCase):
         return result
 
     def write(self, name, text):
-        with open(self.path(name), "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(self.path(name), "wb") as file:
+            file.write(text if isinstance(text, bytes) else text.encode())
         return self.path(name)
