@@ -97,6 +97,8 @@ struct fake_okta {
   std::atomic<int> requests{0};
   bool is_refusing = false;
 
+  explicit fake_okta(tests::fake_clock now = tests::fake_clock()) : clock(std::move(now)) {}
+
   http_response answer_to(http_request const&) {
     ++requests;
     return is_refusing ? tests::answer(401, "{\"error\":\"invalid_client\",\"error_description\":\"Not you.\"}")
@@ -159,8 +161,9 @@ struct scene {
   fake_okta okta;
   token_cache tokens;
 
-  explicit scene(std::shared_ptr<token_store> store = std::make_shared<memory_store>())
-      : tokens(okta.cache(std::move(store))) {}
+  scene() : tokens(okta.cache()) {}
+  scene(std::shared_ptr<token_store> store, tests::fake_clock clock)
+      : okta(std::move(clock)), tokens(okta.cache(std::move(store))) {}
 
   char const* problem_after(int requests_before) {
     bool const was_sent = okta.requests > requests_before;
@@ -290,12 +293,13 @@ struct making_of_a_cache {
 
 struct shared_file {
   tests::folder place;
+  tests::fake_clock clock;
   std::shared_ptr<token_file> store =
-      std::make_shared<token_file>(place / "cache", fingerprint(test_environment, tests::some_credentials()));
+      std::make_shared<token_file>(place / "cache", fingerprint(test_environment, tests::some_credentials()), clock);
 };
 
 struct get_with_a_file : shared_file, scene {
-  get_with_a_file() : scene(store) {}
+  get_with_a_file() : scene(store, clock) {}
   void play() {
     tokens.get();
     was_granted = true;
@@ -313,9 +317,9 @@ struct get_with_a_file : shared_file, scene {
 };
 
 struct taking_from_a_file : shared_file, scene {
-  taking_from_a_file() : scene(store) {
+  taking_from_a_file() : scene(store, clock) {
     token_record record;
-    record.granted = token("of-another", "scope", okta.clock(), okta.clock() + minutes(30));
+    record.granted = token("of-another", "scope", clock(), clock() + minutes(30));
     store->save(record);
   }
   void play() { tokens.get(); }
@@ -328,7 +332,7 @@ struct taking_from_a_file : shared_file, scene {
 struct saving_to_a_file : shared_file {
   void play() {
     token_record record;
-    record.granted = token("abc", "scope", boot_clock::now(), boot_clock::now() + minutes(30));
+    record.granted = token("abc", "scope", clock(), clock() + minutes(30));
     record.failure = std::make_shared<error const>(error_kind::unavailable, "down.");
     store->save(record);
   }

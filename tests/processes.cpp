@@ -28,6 +28,7 @@
 #include "support/folder.hpp"
 
 using namespace cibmtr_auth;
+using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
@@ -68,8 +69,8 @@ fingerprint ours() {
   return fingerprint(test_environment, tests::some_credentials());
 }
 
-std::shared_ptr<token_file> store_in(tests::folder const& place) {
-  return std::make_shared<token_file>(place / "cache", ours());
+std::shared_ptr<token_file> store_in(tests::folder const& place, clock_function const& now = boot_clock::now) {
+  return std::make_shared<token_file>(place / "cache", ours(), now);
 }
 
 token granted(std::string const& value, seconds age, seconds life, std::string const& scope = "scope") {
@@ -216,23 +217,28 @@ TEST_CASE("when a token is about to expire, one process renews it and the others
   tests::folder const place;
   tally const requests(place / "requests");
   tally const done(place / "done");
+  // As on a machine that has run for an hour: this one may have been started after a token so old was granted.
+  auto const now = [] { return boot_clock::now() + hours(1); };
+  auto const granted_ago = [now](minutes age, std::string const& value) {
+    return token(value, "scope", now() - age, now() - age + minutes(30));
+  };
   token_record record;
-  record.granted = granted("old", minutes(29), minutes(30));
-  store_in(place)->save(record);
+  record.granted = granted_ago(minutes(29), "old");
+  store_in(place, now)->save(record);
   CHECK(successes_of(8, [&] {
           token_cache const tokens(
               [&] {
                 requests.add();
                 // For ever, if one of the others waited for this.
-                return granted(done.reaches(7) ? "new" : "never", seconds(0), minutes(30));
+                return granted_ago(minutes(0), done.reaches(7) ? "new" : "never");
               },
-              boot_clock::now, store_in(place));
+              now, store_in(place, now));
           std::string const value = tokens.get().value();
           done.add();
           return value == "old" || value == "new" ? 0 : 1;
         }) == 8);
   CHECK(requests.count() == 1);
-  CHECK(store_in(place)->load().granted.value() == "new");
+  CHECK(store_in(place, now)->load().granted.value() == "new");
 }
 
 TEST_CASE("a renewer that is killed at any moment leaves a sound file and no lock") {
