@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The suite without its network part (CIBMTR_AUTH_HTTPS=0, the single header) on other machines: a 32-bit one, whose floating-point
-# registers are wider than a double, a big-endian one under QEMU, and Windows under Wine. Installs what it needs on Debian.
-# Usage: machines.sh [i386|armhf|s390x|windows]..., all but armhf when none is named.
+# registers are wider than a double, 32-bit ARM and a big-endian one under QEMU, and Windows under Wine. Installs what it needs on
+# Debian. Usage: machines.sh [i386|armhf|s390x|windows]..., all but armhf when none is named.
 # A machine whose compiler cannot be had is skipped. Exit status 0 when nothing failed.
 set -uo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.." || exit 1
