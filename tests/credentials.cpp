@@ -12,8 +12,6 @@ namespace {
 
 using cibmtr_auth::check;
 using cibmtr_auth::credentials;
-using cibmtr_auth::error;
-using cibmtr_auth::error_kind;
 
 credentials client_credentials() {
   credentials c;

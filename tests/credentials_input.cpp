@@ -19,8 +19,6 @@ namespace {
 using cibmtr_auth::credentials;
 using cibmtr_auth::credentials_from_env;
 using cibmtr_auth::credentials_from_file;
-using cibmtr_auth::error;
-using cibmtr_auth::error_kind;
 
 /// The ten variables, unset at first and put back as they were at the end.
 class environment_variables {
@@ -55,7 +53,7 @@ class temporary_file {
 
 std::string file_refusal(std::string const& content) {
   temporary_file const file(content);
-  std::string const message = tests::refusal([&file] { credentials_from_file(file.path()); });
+  std::string message = tests::refusal([&file] { credentials_from_file(file.path()); });
   CHECK(message.find("the credentials file ") == 0);
   return message;
 }

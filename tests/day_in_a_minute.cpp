@@ -33,9 +33,9 @@ std::atomic<long> wall_clock_step{0};
 }  // namespace
 
 /// This program's wall clock is stepped; its other clocks are the system's.
-extern "C" int clock_gettime(clockid_t which, timespec* now) noexcept {
-  long const failed = syscall(SYS_clock_gettime, which, now);
-  now->tv_sec += which == CLOCK_REALTIME ? wall_clock_step.load() : 0;
+extern "C" int clock_gettime(clockid_t clock_id, timespec* tp) noexcept {
+  long const failed = syscall(SYS_clock_gettime, clock_id, tp);
+  tp->tv_sec += clock_id == CLOCK_REALTIME ? wall_clock_step.load() : 0;
   return static_cast<int>(failed);
 }
 
@@ -70,7 +70,7 @@ class journal {
         std::lock_guard<std::mutex> const lock(mutex_);
         asked_early_ += steady_clock::now() < may_ask_at_ ? 1 : 0;
       }
-      http_response const answer = send(request);
+      http_response answer = send(request);
       std::lock_guard<std::mutex> const lock(mutex_);
       if (!answer.header_values("Retry-After").empty()) {
         may_ask_at_ = steady_clock::now() + seconds(std::stoi(answer.header_values("Retry-After")[0]));

@@ -15,8 +15,8 @@ using cibmtr_auth::error;
 using cibmtr_auth::error_kind;
 
 static_assert(std::is_base_of<std::runtime_error, error>::value, "one catch is enough");
-static_assert(std::is_copy_constructible<error>::value && std::is_copy_assignable<error>::value,
-              "several threads may be handed the same failure");
+static_assert(std::is_copy_constructible<error>::value, "several threads may be handed the same failure");
+static_assert(std::is_copy_assignable<error>::value, "and each may keep it");
 
 TEST_CASE("each kind of error has the name it has in the source") {
   struct {

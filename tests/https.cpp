@@ -554,7 +554,7 @@ TEST_CASE("the connect timeout bounds connecting, to each of the host's addresse
   REQUIRE(listen(full, 0) == 0);
   REQUIRE(getsockname(full, address, &size) == 0);
   for (int waiting = 0; waiting < 4; ++waiting) {
-    connect(open(SOCK_NONBLOCK), address, size);  // until nobody else is let in
+    static_cast<void>(connect(open(SOCK_NONBLOCK), address, size));  // until nobody else is let in
   }
 
   https_options options = direct();

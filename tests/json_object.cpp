@@ -73,7 +73,7 @@ TEST_CASE("the members of an object are found by name, with their types") {
   CHECK((object.find("no")->is == json_member::type::boolean));
   CHECK((object.find("none")->is == json_member::type::null));
   REQUIRE(object.find_string("empty"));
-  CHECK((*object.find_string("empty") == ""));
+  CHECK(object.find_string("empty")->empty());
   CHECK(object.find("n") == nullptr);
   CHECK(object.find("") == nullptr);
 }

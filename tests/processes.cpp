@@ -22,6 +22,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/fake_server.hpp"
@@ -39,7 +40,7 @@ namespace {
 /// Counts what all processes do, a byte each.
 class tally {
  public:
-  explicit tally(std::string path) : path_(path) { tests::write_text(path_, ""); }
+  explicit tally(std::string path) : path_(std::move(path)) { tests::write_text(path_, ""); }
 
   void add() const {
     int const file = open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);

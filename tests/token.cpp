@@ -28,7 +28,8 @@ struct is_streamable<T, decltype(void(std::declval<std::ostream&>() << std::decl
 
 static_assert(is_streamable<std::string>::value, "the check itself works");
 static_assert(!is_streamable<token>::value, "a token cannot be printed");
-static_assert(std::is_copy_constructible<token>::value && std::is_copy_assignable<token>::value, "a token is a value");
+static_assert(std::is_copy_constructible<token>::value, "a token is a value");
+static_assert(std::is_copy_assignable<token>::value, "a token is a value");
 
 boot_clock::time_point const then = boot_clock::time_point(std::chrono::seconds(1000));
 

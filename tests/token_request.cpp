@@ -16,8 +16,6 @@ namespace {
 using cibmtr_auth::basic_encoding;
 using cibmtr_auth::credentials;
 using cibmtr_auth::environment;
-using cibmtr_auth::error;
-using cibmtr_auth::error_kind;
 using cibmtr_auth::http_request;
 using cibmtr_auth::make_token_request;
 

@@ -10,8 +10,6 @@
 
 namespace {
 
-using cibmtr_auth::error;
-using cibmtr_auth::error_kind;
 using cibmtr_auth::parse_secure_url;
 using cibmtr_auth::parse_url;
 using cibmtr_auth::url;

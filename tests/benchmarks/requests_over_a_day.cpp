@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../support/fake_server.hpp"
@@ -26,7 +27,7 @@ constexpr int runs = 24 * 60;
 /// Grants tokens of 30 minutes, as production does.
 class server {
  public:
-  explicit server(tests::fake_clock clock) : clock_(clock) {}
+  explicit server(tests::fake_clock clock) : clock_(std::move(clock)) {}
   token answer() {
     ++requests_;
     return token("token-" + std::to_string(requests_), "", clock_(), clock_() + minutes(30));

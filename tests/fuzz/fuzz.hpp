@@ -155,9 +155,8 @@ class json_grammar {
       if (rest_ == end_ || static_cast<unsigned char>(*rest_) < 0x20) {
         return false;
       }
-      if (!take('\\')) {
-        ++rest_;
-      } else if (take('u')) {
+      bool const is_escape = take('\\');
+      if (is_escape && take('u')) {
         long const unit = code_unit();
         bool const is_first = unit >= 0xD800 && unit < 0xDC00;
         bool const is_second = unit >= 0xDC00 && unit < 0xE000;
@@ -165,7 +164,7 @@ class json_grammar {
         if (unit < 0 || is_second || (is_first && (other < 0xDC00 || other >= 0xE000))) {
           return false;
         }
-      } else if (rest_ == end_ || !std::strchr("\"\\/bfnrt", *rest_) || *rest_ == '\0') {
+      } else if (is_escape && (rest_ == end_ || !std::strchr("\"\\/bfnrt", *rest_) || *rest_ == '\0')) {
         return false;
       } else {
         ++rest_;

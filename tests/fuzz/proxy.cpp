@@ -84,7 +84,7 @@ void proxy(std::string const& input) {
   std::vector<std::string> line = fuzz::lines(fuzz::replaced(input, "~", fuzz::mark));
   line.resize(3);
   for (std::string& text : line) {
-    text = text.c_str();  // as a variable would hold it
+    text = text.substr(0, text.find('\0'));  // as a variable would hold it
   }
   check_proxy_url(line[1]);
   url destination;

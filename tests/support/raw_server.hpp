@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <functional>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -85,10 +86,11 @@ inline sockaddr_in loopback(int port) {
   return address;
 }
 
+/// A socket that sends and receives nothing when there is nobody at that port.
 inline int connect_to(int port) {
   int const made = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in const address = loopback(port);
-  ::connect(made, reinterpret_cast<sockaddr const*>(&address), sizeof address);
+  static_cast<void>(::connect(made, reinterpret_cast<sockaddr const*>(&address), sizeof address));
   return made;
 }
 
@@ -99,9 +101,10 @@ class raw_server {
       : serve_(std::move(serve)), listening_(::socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address = loopback(0);
     socklen_t length = sizeof address;
-    bind(listening_, reinterpret_cast<sockaddr*>(&address), length);
-    listen(listening_, 16);
-    getsockname(listening_, reinterpret_cast<sockaddr*>(&address), &length);
+    if (bind(listening_, reinterpret_cast<sockaddr*>(&address), length) != 0 || listen(listening_, 16) != 0 ||
+        getsockname(listening_, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+      throw std::runtime_error("cannot listen on loopback");
+    }
     port_ = ntohs(address.sin_port);
     thread_ = std::thread([this] { run(); });
   }

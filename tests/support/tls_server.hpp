@@ -44,7 +44,7 @@ class tls_peer {
 /// Takes one connection after the other, shakes hands and hands it to `serve`; to nobody when that fails.
 class tls_server {
  public:
-  tls_server(sandbox::certificate const& shown, std::function<void(tls_peer const&)> serve)
+  tls_server(sandbox::certificate const& shown, std::function<void(tls_peer const&)> const& serve)
       : context_(SSL_CTX_new(TLS_server_method()), SSL_CTX_free),
         below_([this, serve](connection const& peer) { shake_hands(peer, serve); }) {
     SSL_CTX_use_certificate(context_.get(), shown.leaf());
