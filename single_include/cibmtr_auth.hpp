@@ -4615,12 +4615,26 @@ inline http_response exchange(http_request const& sent, https_options const& opt
   return converse(secured, below.name(), sent, bytes, options);
 }
 
+/// What OpenSSL and cpp-httplib make when they are first used lives until the program ends. Used now, it outlives every static object
+/// that is made later and asks until then.
+inline void use_dependencies() {
+  OPENSSL_init_ssl(0, nullptr);
+  std::string rest = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  auto const give = [&rest](char* to, std::size_t size) {
+    std::size_t const given = rest.copy(to, size);
+    rest.erase(0, given);
+    return given;
+  };
+  read_answer("", give, "GET", 0);
+}
+
 }  // namespace detail
 
 /// A transport over HTTPS (and over HTTP to this very machine). Throws `configuration`, `network`, `tls`, `timed_out` or, for a body
 /// that is too long or no HTTP, `malformed`; any HTTP status is an answer. Reads the CAs once, and again after an error
 /// of kind `tls`.
 inline transport https_transport(https_options const& options = https_options()) {
+  detail::use_dependencies();
   auto const contexts = std::make_shared<detail::shared_tls_context>();
   return [options, contexts](http_request const& request) {
     try {

@@ -653,10 +653,17 @@ TEST_CASE("a source that asks its own cache is told so, and waits for nobody") {
   CHECK(std::string(failure.what()).find("must not ask its own cache") != std::string::npos);
 }
 
-TEST_CASE("a source or a store that is missing is refused at once") {
+TEST_CASE("a source that is missing is refused at once") {
   CHECK_THROWS_WITH_AS(token_cache{token_source()}, doctest::Contains("token source"), error);
+}
+
+TEST_CASE("caches without a store share nothing") {
   fake_source source;
-  CHECK_THROWS_WITH_AS(token_cache(std::ref(source), source.clock, nullptr), doctest::Contains("token store"), error);
+  token_cache const one(std::ref(source), source.clock, nullptr);
+  token_cache const other(std::ref(source), source.clock, nullptr);
+  CHECK(one.get().value() != other.get().value());
+  CHECK(one.get().value() != other.get().value());
+  CHECK(source.requests == 2);
 }
 
 TEST_CASE("no patience, however negative, waits") {
