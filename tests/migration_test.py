@@ -64,9 +64,13 @@ class Migration(unittest.TestCase):
         self.new = lambda what: self.counts()[what] - before[what]
 
     def counts(self):
+        return json.loads(self.control("", None))
+
+    def control(self, path, body):
         trust = ssl.create_default_context(cafile=self.home / "ca.pem")
-        with urllib.request.urlopen("https://localhost:%s/sandbox" % self.ready["PORT"], context=trust, timeout=10) as answer:
-            return json.load(answer)
+        url = "https://localhost:%s/sandbox%s" % (self.ready["PORT"], path)
+        with urllib.request.urlopen(url, body, context=trust, timeout=10) as answer:
+            return answer.read()
 
     def set_password(self, password):
         (self.home / "cibmtr.json").write_text(json.dumps({**self.account, "password": password}))
@@ -107,6 +111,20 @@ class Migration(unittest.TestCase):
             self.assertEqual((result.returncode, result.stdout), (3, ""))
             self.assertRegex(result.stderr, r"\Acibmtr-token: rejected: .*\n\Z")
         self.assertEqual((self.new("api_calls"), self.new("token_requests")), (0, 1))
+
+    def test_the_shell_script_renews_a_token_that_the_api_refuses(self):
+        self.assertEqual(self.run_shell_script().returncode, 0)
+        self.control("/revoke", b"")
+        for _ in range(2):
+            result = self.run_shell_script()
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertEqual(json.loads(result.stdout)["resourceType"], "Bundle")
+        self.assertEqual((self.new("api_calls"), self.new("token_requests")), (4, 2))
+
+    def test_the_shell_script_fails_when_the_api_does(self):
+        self.control("/next", b'{"to": "api", "status": 503}')
+        result = self.run_shell_script()
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (1, "", "HTTP 503\n"))
 
     def test_the_python_script_calls_the_api(self):
         result = self.run_python_script()

@@ -10,5 +10,6 @@
 #include <cibmtr_auth.hpp>
 
 cibmtr_auth::token_cache& tokens();
+cibmtr_auth::transport const& https();
 
 #endif  // TOKENS_HPP
