@@ -905,8 +905,10 @@ inline secret read_secret_file(std::string const& path, std::string const& what)
   secret content(std::move(text));
   require(is_read, what, "cannot be read (is it a folder?)");
   require(!is_too_long, what, "is longer than 64 KiB");
-  require(content.reveal().compare(0, 3, "\xEF\xBB\xBF") != 0, what,
-          "starts with a byte-order mark: save it without one");
+  for (char const* mark : {"\xEF\xBB\xBF", "\xFF\xFE", "\xFE\xFF"}) {
+    require(content.reveal().compare(0, std::strlen(mark), mark) != 0, what,
+            "starts with a byte-order mark: save it as UTF-8 without one");
+  }
   return content;
 }
 
@@ -956,6 +958,7 @@ inline credentials credentials_from_file(std::string const& path) {
   // Neither is this path quoted: somebody may have given the content.
   std::string const what = "the credentials file";
   secret const text = detail::read_secret_file(path, what);
+  detail::require(!text.empty(), what, "is empty");
   detail::json_object object;
   bool const is_object = object.read(text.reveal());
   detail::require(is_object, what,

@@ -249,7 +249,7 @@ TEST_CASE("a JSON file that is anything else is refused, never with its content"
     std::string content;
     char const* reason;
   } const files[] = {
-      {"empty", "", "not a JSON object"},
+      {"empty", "", "is empty"},
       {"white space", " \n", "not a JSON object"},
       {"a misspelt member", R"({"client_id":"hunter2","user_name":"hunter2"})", "member other than"},
       {"a member in another case", R"({"Client_Id":"hunter2"})", "member other than"},
@@ -264,6 +264,7 @@ TEST_CASE("a JSON file that is anything else is refused, never with its content"
       {"text after the object", good + "hunter2", "after the object"},
       {"two objects", good + good, "after the object"},
       {"a byte-order mark", "\xEF\xBB\xBF" + good, "byte-order mark"},
+      {"UTF-16", std::string("\xFF\xFE{\0", 4), "save it as UTF-8"},
       {"UTF-16", std::string("{\0\"\0", 4), "not a JSON object"},
       {"a list of credentials", "[" + good + "]", "not a JSON object"},
       {"a string", R"("hunter2")", "not a JSON object"},
