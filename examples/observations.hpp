@@ -13,7 +13,6 @@
 #include <cstdio>
 #include <functional>
 #include <map>
-#include <regex>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -70,18 +69,35 @@ inline std::size_t utf8_length(std::string const& text, std::size_t at) {
   return is_sound ? length : 0;
 }
 
+/// How many bytes the number at that place has; 0 when it is none (RFC 8259, section 6).
+inline std::size_t number_length(std::string const& text, std::size_t at) {
+  auto after_digits = [&text](std::size_t from) {
+    return (std::min)(text.find_first_not_of("0123456789", from), text.size());
+  };
+  std::size_t const whole = at + (text[at] == '-' ? 1 : 0);
+  std::size_t end = after_digits(whole);
+  bool is_sound = end > whole && (text[whole] != '0' || end == whole + 1);
+  if (text[end] == '.') {
+    std::size_t const fraction = end + 1;
+    end = after_digits(fraction);
+    is_sound = is_sound && end > fraction;
+  }
+  if (text[end] == 'e' || text[end] == 'E') {
+    std::size_t const exponent = end + (text[end + 1] == '+' || text[end + 1] == '-' ? 2 : 1);
+    end = after_digits(exponent);
+    is_sound = is_sound && end > exponent;
+  }
+  return is_sound ? end - at : 0;
+}
+
 /// The first place of what picojson takes and RFC 8259 does not: 01, 1. or -.5, and text that is not UTF-8; the end if there is none.
 inline std::size_t find_sloppy(std::string const& json) {
-  static std::regex const number(R"(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?)");
   bool in_string = false;
   std::size_t length = 0;
   for (std::size_t i = 0; i < json.size(); i += length) {
     char const c = json[i];
-    length = utf8_length(json, i);
-    if (!in_string && (c == '-' || (c >= '0' && c <= '9'))) {
-      length = (std::min)(json.find_first_not_of("+-.0123456789eE", i), json.size()) - i;
-      length = std::regex_match(json.substr(i, length), number) ? length : 0;
-    }
+    bool const is_number = !in_string && (c == '-' || (c >= '0' && c <= '9'));
+    length = is_number ? number_length(json, i) : utf8_length(json, i);
     if (length == 0) {
       return i;
     }
@@ -248,8 +264,7 @@ class observation_reader {
     if (refers_to_another_entry(resource)) {
       throw wrong(
           "refers to another entry, which may travel in another transaction: send that one first, and refer to it by "
-          "the "
-          "server's own id (Observation/ID)");
+          "the server's own id (Observation/ID)");
     }
     std::string const query = identifier_query(resource);
     if (!query.empty() && !numbers_.insert({query, found_.size() + 1}).second) {

@@ -135,7 +135,7 @@ class SubmitObservations(SandboxTest):
               for reference in ("Observation/1", "http://lab/fhir/Observation/1", "Observation/1/_history/3")),
             ('{"a":' * 200000, "the input nests brackets more than 100 deep"),
             *(('\n' + json.dumps(good).replace('"final"', '"final", "n": ' + number), "the input is not JSON: see line 2")
-              for number in ("01", "-.5", "1.", "-", "1e", "--1", "0x10", "1.5.2")),
+              for number in ("01", "-.5", "1.", "-", "1e", "1e+", "--1", "0x10", "1.5.2", "-00")),
         ]
         cases += [(json.dumps(good).encode().replace(b"final", b"fin" + wrong), "the input is not JSON: see line 1")
                   for wrong in (b"\xff", b"\xc0\xaf", b"\xe2\x82", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80")]

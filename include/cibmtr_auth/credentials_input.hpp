@@ -27,7 +27,9 @@ inline secret read_secret_file(std::string const& path, std::string const& what)
   constexpr std::size_t most = 64 * 1024;
   std::string text(most + 1, '\0');
   std::FILE* const file = std::fopen(path.c_str(), "rb");
-  require(file != nullptr, what, "cannot be opened (" + std::generic_category().message(errno) + ")");
+  if (!file) {
+    require(false, what, "cannot be opened (" + std::generic_category().message(errno) + ")");
+  }
   std::setvbuf(file, nullptr, _IONBF, 0);
   text.resize(std::fread(&text[0], 1, text.size(), file));
   bool const is_read = std::ferror(file) == 0;
