@@ -187,6 +187,8 @@ cmake_missing() {
   done
   refused 'The programs need CLI11 (Debian: libcli11-dev).' \
     cmake -S "$source" -B build --fresh -DCMAKE_DISABLE_FIND_PACKAGE_CLI11=ON
+  refused 'The tests need doctest (Debian: doctest-dev).' cmake -S "$source" -B build --fresh \
+    -DCIBMTR_AUTH_BUILD_EXAMPLES=OFF -DCIBMTR_AUTH_BUILD_TESTS=ON -DCMAKE_DISABLE_FIND_PACKAGE_doctest=ON
   sed -i 's/ REQUIRED//; /target_link_libraries/d' CMakeLists.txt
   cmake -S . -B build --fresh "-DCMAKE_PREFIX_PATH=$work/by_cmake" "${no_openssl[@]}"
 }
