@@ -231,10 +231,15 @@ void run(arguments given) {
     print_connection(given, token_url(where, who));
   }
 
+  auth::token refused;
   if (given.renew) {
-    tokens.invalidate(get(tokens, given, store.get()));
+    refused = get(tokens, given, store.get());
+    tokens.invalidate(refused);
   }
   auth::token const token = get(tokens, given, store.get());
+  if (given.renew && token.value() == refused.value()) {
+    std::fputs("cibmtr-token: note: the same token as before, since it was renewed less than 30 s ago\n", stderr);
+  }
   if (given.check) {
     auto const life = std::chrono::duration_cast<std::chrono::seconds>(token.expires_at() - token.obtained_at());
     std::string const how = tokens.status().requests > 0 ? "granted" : "kept by an earlier run";

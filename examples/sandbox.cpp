@@ -86,6 +86,7 @@ int main(int argc, char** argv) {
       "To make it misbehave, POST to https://localhost:PORT/sandbox/..., such as\n"
       "curl --cacert ca.pem -d '' https://localhost:PORT/sandbox/revoke\n"
       "  revoke  no body: the API refuses every token issued so far\n"
+      "  unlock  no body: the account, which 10 wrong passwords in a row lock\n"
       "  life    a number: seconds that tokens issued from now on live\n"
       "  next    {\"status\": 503, \"body\": \"...\", \"headers\": {...}, \"delay_ms\": 0, \"times\": 1, \"after\": 0, "
       "\"to\": \"token\"}:\n"

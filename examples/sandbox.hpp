@@ -272,6 +272,8 @@ class server {
   answer control(std::string const& what, picojson::value const& body) {
     if (what == "POST /sandbox/revoke") {
       okta_.revoke_all();
+    } else if (what == "POST /sandbox/unlock") {
+      okta_.unlock();
     } else if (what == "POST /sandbox/life" && body.is<double>()) {
       okta_.life(std::chrono::seconds(detail::whole(body.get<double>(), 0, 31536000)));
     } else if (what == "POST /sandbox/next" && body.is<json>()) {

@@ -90,6 +90,7 @@ class authorization_server {
   }
 
   void revoke_all() { bearers_.clear(); }
+  void unlock() { wrong_passwords_ = 0; }
 
   /// Of the tokens issued from now on.
   void life(std::chrono::seconds chosen) { life_ = chosen; }

@@ -121,6 +121,23 @@ class Migration(unittest.TestCase):
             self.assertEqual(json.loads(result.stdout)["resourceType"], "Bundle")
         self.assertEqual((self.new("api_calls"), self.new("token_requests")), (4, 2))
 
+    def test_once_the_account_is_unlocked_one_command_ends_the_pause(self):
+        self.set_password("not-this-one")
+        for _ in range(10):
+            self.assertEqual(self.run_shell("cibmtr-token --credentials ~/cibmtr.json --no-cache").returncode, 3)
+        self.set_password(self.account["password"])
+        self.assertEqual(self.run_shell_script().returncode, 3)
+        self.control("/unlock", b"")
+        waiting = self.run_shell_script()
+        self.assertEqual(waiting.returncode, 3)
+        self.assertIn("nothing was sent", waiting.stderr)
+        self.run_shell(re.search(r"has unlocked the account, `([^`]+)`", README).group(1))
+        self.assertEqual(self.run_shell_script().returncode, 0)
+
+    def test_the_shell_script_ends_with_5_when_the_api_cannot_be_reached(self):
+        script = re.search(r"(?s)```sh\n(#!/bin/sh\n.*?)```", SECTION).group(1).replace(API, "https://localhost:1")
+        self.assertEqual(self.run_shell(script).returncode, 5)
+
     def test_the_shell_script_fails_when_the_api_does(self):
         self.control("/next", b'{"to": "api", "status": 503}')
         result = self.run_shell_script()

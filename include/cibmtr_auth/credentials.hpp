@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include <cibmtr_auth/ascii.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/secret.hpp>
 
