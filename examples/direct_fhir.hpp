@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cibmtr_auth.hpp>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -102,7 +103,7 @@ inline std::vector<verdict> verdicts(cibmtr_auth::http_response const& answer, s
 /// What an OperationOutcome says without its texts, which may quote a patient's data.
 struct reason {
   std::string code;                  ///< of its first error, `business-rule`; empty without one
-  std::vector<std::size_t> entries;  ///< those with an error; none when it does not say
+  std::vector<std::size_t> entries;  ///< those with an error; none when some error names none
 
   bool spares(std::size_t entry) const {
     return !entries.empty() && std::find(entries.begin(), entries.end(), entry) == entries.end();
@@ -111,6 +112,7 @@ struct reason {
 
 inline reason reason_of(cibmtr_auth::http_response const& answer, std::vector<std::size_t> const& batch) {
   reason found;
+  bool blames_all = false;
   picojson::value const issues = member(read_json(answer.body.reveal()), "issue");
   for (std::size_t i = 0; issues.is<picojson::array>() && issues.contains(i); ++i) {
     picojson::value const issue = issues.get(i);
@@ -122,16 +124,19 @@ inline reason reason_of(cibmtr_auth::http_response const& answer, std::vector<st
     bool const is_code = code.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string::npos;
     found.code = found.code.empty() && is_code ? code : found.code;
     picojson::value const where = member(issue, "expression");
-    std::string const path = where.is<picojson::array>() && where.contains(0) ? where.get(0).to_str() : std::string();
-    std::string const start = "Bundle.entry[";
-    std::size_t const index = path.compare(0, start.size(), start) == 0
-                                  ? std::strtoul(path.c_str() + start.size(), nullptr, 10)
-                                  : batch.size();
-    if (index < batch.size() && (found.entries.empty() || found.spares(batch[index]))) {
-      found.entries.push_back(batch[index]);
+    bool blames_none = true;
+    for (std::size_t j = 0; where.is<picojson::array>() && where.contains(j); ++j) {
+      unsigned index = 0;
+      if (std::sscanf(where.get(j).to_str().c_str(), "Bundle.entry[%6u]", &index) == 1 && index < batch.size()) {
+        found.entries.push_back(batch[index]);
+        blames_none = false;
+      }
     }
+    blames_all = blames_all || blames_none;
   }
   std::sort(found.entries.begin(), found.entries.end());
+  found.entries.erase(blames_all ? found.entries.begin() : std::unique(found.entries.begin(), found.entries.end()),
+                      found.entries.end());
   return found;
 }
 

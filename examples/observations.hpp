@@ -224,11 +224,10 @@ class observation_reader {
     if (!entries.is<picojson::array>()) {
       throw wrong("begins a Bundle whose entry is no array");
     }
-    names_.clear();
     for (picojson::value const& entry : entries.get<picojson::array>()) {
       std::string const url = string_member(entry, "fullUrl");
       std::size_t const type_end = url.rfind('/');
-      if (type_end != std::string::npos) {
+      if (type_end != std::string::npos && type_end + 1 < url.size()) {
         names_.insert({url, url.substr(url.rfind('/', type_end - 1) + 1)});
       }
       picojson::value const request = member(entry, "request");
@@ -240,6 +239,7 @@ class observation_reader {
       }
     }
     each(text, {"entry", "*", "resource"}, entries.get<picojson::array>().size());
+    names_.clear();
   }
 
   void each(std::string const& text, source_texts::path const& where, std::size_t count) {

@@ -134,7 +134,7 @@ class submission_journal {
       if (line.empty()) {
         continue;
       }
-      if (number < 1 || number > 100000000 || word.empty()) {
+      if (number < 1 || number > 1000000 || word.empty()) {
         throw bad("is damaged in line " + std::to_string(line_number) +
                   ": mend it; with another journal all would be sent again");
       }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sends Observations to CIBMTR's Direct FHIR API, and tells of each what became of it.
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -10,12 +11,11 @@
 #include <cibmtr_auth.hpp>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <memory>
-#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "direct_fhir.hpp"
@@ -40,18 +40,21 @@ struct arguments {
   bool without_cache = false;
 };
 
+/// The whole of it, or none: half of a file must not pass for one.
 std::string read_input(std::string const& path) {
-  std::ifstream file;
-  if (path != "-") {
-    file.open(path, std::ios::binary);
+  int const file = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  std::string text;
+  char buffer[64 * 1024];
+  ssize_t got = file < 0 ? -1 : 1;
+  while (got > 0) {
+    got = read(file, buffer, sizeof buffer);
+    text.append(buffer, static_cast<std::size_t>(got > 0 ? got : 0));
   }
-  std::istream& in = path == "-" ? std::cin : file;
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in || text.bad()) {
-    throw stop(2, "the input " + path + " cannot be read");
+  if (got < 0) {
+    throw stop(2, "the input " + path + " cannot be read (" + std::generic_category().message(errno) + ")");
   }
-  return text.str();
+  close(file);
+  return text;
 }
 
 /// Always the same for the same server, since the journal is bound to it.
@@ -181,7 +184,8 @@ int main(int argc, char** argv) {
     }
     return 0;
   } catch (CLI::Success const& help_or_version) {
-    return app.exit(help_or_version);
+    int const status = app.exit(help_or_version);
+    return std::cout.flush() ? status : 2;
   } catch (CLI::ParseError const& usage) {
     std::fprintf(stderr, "submit_observations: %s; see --help\n", usage.what());
   } catch (auth::error const& failure) {

@@ -31,7 +31,6 @@
 #include <functional>
 #include <initializer_list>
 #include <iosfwd>
-#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -1139,10 +1138,19 @@ class token {
 
   explicit token(grant const* shared) noexcept : grant_(shared) {}  ///< already counted
 
-  /// Never destroyed, so that tokens may be when the program ends.
+  /// Never destroyed, so that tokens may be when the program ends. Not guarded while it is made: a forked child would wait for a
+  /// parent's thread.
   static grant const* none() {
-    static grant const* const empty = new grant();
-    return empty;
+    static std::atomic<grant const*> empty{nullptr};
+    grant const* found = empty.load(std::memory_order_acquire);
+    if (!found) {
+      grant const* const made = new grant();
+      if (empty.compare_exchange_strong(found, made)) {
+        return made;
+      }
+      delete made;
+    }
+    return found;
   }
 
   grant const* grant_;
@@ -1684,11 +1692,24 @@ namespace detail {
 inline std::atomic<unsigned> const& fork_count() noexcept {
   static std::atomic<unsigned> forks{0};
 #ifndef _WIN32
-  static int const registered = pthread_atfork(nullptr, nullptr, [] { ++forks; });
-  static_cast<void>(registered);
+  // Not once: a forked child would wait for a parent's thread that was just about to. A fork that is counted twice is one all the same.
+  static std::atomic<bool> is_counting{false};
+  if (!is_counting) {
+    is_counting = pthread_atfork(nullptr, nullptr, [] { ++forks; }) == 0;
+  }
 #endif
   return forks;
 }
+
+/// Made in one process, and told from its copy in a forked child.
+class origin {
+ public:
+  bool is_this_process() const noexcept { return forks_.load(std::memory_order_relaxed) == forks_then_; }
+
+ private:
+  std::atomic<unsigned> const& forks_ = fork_count();  ///< of the library that made this, whichever asks
+  unsigned const forks_then_ = forks_;
+};
 
 /// A value of which a forked child gets a new one. The parent's may be half changed and its mutex held by a
 /// thread that the child does not have, so the child must not even destroy it.
@@ -1706,18 +1727,17 @@ class per_process {
 
   T& get() const {
     entry* const found = current_.load(std::memory_order_acquire);
-    return found->is_of_this_process() ? found->value : renewed(found);
+    return found->made_in.is_this_process() ? found->value : renewed(found);
   }
   /// False in a forked child that has not asked for its own yet.
-  bool is_of_this_process() const noexcept { return current_.load(std::memory_order_acquire)->is_of_this_process(); }
+  bool is_of_this_process() const noexcept {
+    return current_.load(std::memory_order_acquire)->made_in.is_this_process();
+  }
 
  private:
   struct entry {
-    std::atomic<unsigned> const& forks = fork_count();  ///< of the library that made this, whichever asks
-    unsigned const forks_then = forks;
+    origin made_in;
     T value{};
-
-    bool is_of_this_process() const noexcept { return forks.load(std::memory_order_relaxed) == forks_then; }
   };
 
   T& renewed(entry* parents) const {
@@ -2682,14 +2702,17 @@ struct thread_token {
 /// The copies of one cache. Each ends with its thread or with the cache, whichever comes first.
 class thread_tokens {
  public:
-  thread_tokens() : id_(new char()) {}
+  thread_tokens() : id_(new identity) {}
   thread_tokens(thread_tokens const&) = delete;
   thread_tokens& operator=(thread_tokens const&) = delete;
   /// Nobody is reading any more; but threads that live on must not keep the token.
   ~thread_tokens() {
-    for (std::shared_ptr<entry> const& one : all_) {
+    while (entry* const one = all_) {
+      all_ = one->next_of_cache;
       one->abandon();
+      release(one);
     }
+    release(id_);
   }
 
   /// Null in a thread that is ending and has given its copies back, where there is no memory for one, and with MinGW, which
@@ -2699,25 +2722,38 @@ class thread_tokens {
     return nullptr;
 #else
     last_used const& last = last_of_this_thread();
-    return last.owner == id_.get() ? last.copy : find_or_add();
+    return last.owner == id_ ? last.copy : find_or_add();
 #endif
   }
 
   unsigned long long hits() const {
     std::lock_guard<std::mutex> const lock(mutex_);
     unsigned long long sum = hits_of_ended_threads_;
-    for (std::shared_ptr<entry> const& one : all_) {
+    for (entry const* one = all_; one; one = one->next_of_cache) {
       sum += one->copy.hits;
     }
     return sum;
   }
 
  private:
+  /// What several own, and the last one deletes. No shared_ptr, which calls code of the library that made it: that may be unloaded.
+  template <typename T>
+  static void release(T* shared) noexcept {
+    if (--shared->owners == 0) {
+      delete shared;
+    }
+  }
+
+  /// Of a cache: an address that no other has as long as a copy remembers it.
+  struct identity {
+    std::atomic<long> owners{1};
+  };
+
   struct entry {
-    std::shared_ptr<char const> owner;
-    std::atomic<bool> is_orphan{false};
-    thread_token copy;
-    std::mutex abandoning;
+    explicit entry(identity* of_cache) : cache(of_cache) { ++cache->owners; }
+    entry(entry const&) = delete;
+    entry& operator=(entry const&) = delete;
+    ~entry() { release(cache); }
 
     /// By the thread or by the cache, which may end at the same moment.
     void abandon() {
@@ -2725,20 +2761,35 @@ class thread_tokens {
       copy.give_up();
       is_orphan = true;
     }
+
+    identity* const cache;
+    origin made_in;
+    std::atomic<int> owners{2};  ///< the thread and the cache
+    entry* next_of_thread = nullptr;
+    entry* next_of_cache = nullptr;
+    std::atomic<bool> is_orphan{false};
+    thread_token copy;
+    std::mutex abandoning;
   };
-  using entry_list = std::list<std::shared_ptr<entry>>;
-  struct entries : entry_list {
+
+  struct entries {
+    entry* first = nullptr;
     ~entries() {
       last_of_this_thread() = {nullptr, nullptr, true};
-      for (std::shared_ptr<entry> const& mine : *this) {
-        mine->abandon();
+      while (entry* const one = first) {
+        first = one->next_of_thread;
+        if (one->made_in
+                .is_this_process()) {  // else it is as a forked child found it: half changed, its mutex held by nobody here
+          one->abandon();
+          release(one);
+        }
       }
     }
   };
 
   /// So that the usual case looks at nothing else. Made before the thread starts, which spares asking whether it was.
   struct last_used {
-    char const* owner;
+    identity const* owner;
     thread_token* copy;
     bool has_ended;  ///< the thread
   };
@@ -2756,46 +2807,51 @@ class thread_tokens {
     if (last.has_ended) {
       return nullptr;
     }
+    entry*& mine = of_this_thread().first;
+    entry* found = mine;
+    while (found && found->cache != id_) {
+      found = found->next_of_thread;
+    }
     try {
-      last = {id_.get(), find_or_add(of_this_thread()), false};
-      return last.copy;
+      found = found ? found : add(mine);
     } catch (std::bad_alloc const&) {
       return nullptr;
     }
+    last = {id_, &found->copy, false};
+    return last.copy;
   }
 
-  thread_token* find_or_add(entry_list& mine) {
-    for (std::shared_ptr<entry> const& one : mine) {
-      if (one->owner == id_) {
-        return &one->copy;
-      }
-    }
-    std::shared_ptr<entry> const added(new entry);
-    added->owner = id_;
-    entry_list for_thread(1, added);
-    entry_list for_cache(1, added);
-    drop_orphans(mine);
-    mine.splice(mine.end(), for_thread);
+  entry* add(entry*& mine) {
+    entry* const added = new entry(id_);
+    drop_orphans(mine, &entry::next_of_thread);
+    added->next_of_thread = mine;
+    mine = added;
     std::lock_guard<std::mutex> const lock(mutex_);
-    hits_of_ended_threads_ += drop_orphans(all_);
-    all_.splice(all_.end(), for_cache);
-    return &added->copy;
+    hits_of_ended_threads_ += drop_orphans(all_, &entry::next_of_cache);
+    added->next_of_cache = all_;
+    all_ = added;
+    return added;
   }
 
   /// Gives the sum of their hits.
-  static unsigned long long drop_orphans(entry_list& entries) {
+  static unsigned long long drop_orphans(entry*& first, entry* entry::*next) noexcept {
     unsigned long long hits = 0;
-    for (auto one = entries.begin(); one != entries.end();) {
-      bool const is_orphan = (*one)->is_orphan;  // looked at once: a thread may end at any moment
-      hits += is_orphan ? (*one)->copy.hits.load() : 0;
-      one = is_orphan ? entries.erase(one) : std::next(one);
+    for (entry** link = &first; *link;) {
+      entry* const one = *link;
+      if (one->is_orphan) {  // looked at once: a thread may end at any moment
+        hits += one->copy.hits;
+        *link = one->*next;
+        release(one);
+      } else {
+        link = &(one->*next);
+      }
     }
     return hits;
   }
 
-  std::shared_ptr<char const> const id_;  ///< an address that nobody else has, as long as a copy remembers it
+  identity* const id_;
   mutable std::mutex mutex_;
-  entry_list all_;
+  entry* all_ = nullptr;
   unsigned long long hits_of_ended_threads_ = 0;
 };
 
@@ -4623,6 +4679,7 @@ inline http_response exchange(http_request const& sent, https_options const& opt
 /// What OpenSSL and cpp-httplib make when they are first used lives until the program ends. Used now, it outlives every static object
 /// that is made later and asks until then.
 inline void use_dependencies() {
+  openssl_error_guard const no_errors_left;
   OPENSSL_init_ssl(0, nullptr);
   std::string rest = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
   auto const give = [&rest](char* to, std::size_t size) {

@@ -200,13 +200,20 @@ class SubmitObservations(SandboxTest):
             "input.json.journal.answer\n"))
 
     def test_every_entry_that_an_operation_outcome_blames_is_named(self):
-        def issue(severity, index):
-            return {"severity": severity, "code": "invalid", "expression": ["Bundle.entry[%d].resource" % index]}
+        def issue(severity, *indexes):
+            return {"severity": severity, "code": "invalid",
+                    "expression": ["Bundle.entry[%s].resource" % index for index in indexes]}
 
-        outcome = {"resourceType": "OperationOutcome",
-                   "issue": [issue("warning", 0), issue("error", 3), issue("fatal", 1), issue("error", 3), issue("error", 9)]}
-        self.control("/next", {"to": "api", "status": 400, "body": json.dumps(outcome)})
-        self.assertEqual(self.submit(self.input(observations(4))), (
+        def answer_with(*issues):
+            outcome = {"resourceType": "OperationOutcome", "issue": issues}
+            self.control("/next", {"to": "api", "status": 400, "body": json.dumps(outcome)})
+
+        path = self.input(observations(4))
+        for unclear in (issue("error"), issue("error", ""), issue("error", 4), issue("error", "x")):
+            answer_with(issue("error", 1), unclear)
+            self.assertEqual(self.submit(path)[1], self.each(1, 4, "refused HTTP 400") + "0 of 4 accepted\n", unclear)
+        answer_with(issue("warning", 0), issue("error", 3, 3), issue("fatal", 9, 1), issue("error", 3))
+        self.assertEqual(self.submit(path), (
             7, "1 unsent (refused with entries 2, 4)\n2 refused HTTP 400\n3 unsent (refused with entries 2, 4)\n"
             "4 refused HTTP 400\n0 of 4 accepted\n",
             "submit_observations: the server refused entries 2, 4, and so all of entries 1 to 4 with HTTP 400 (invalid); "
@@ -415,7 +422,13 @@ class SubmitObservations(SandboxTest):
             status, _, complaint = self.submit(path, "--journal", journal)
             self.assertEqual(status, 2)
             self.assertIn("is not a file: name another one (--journal)", complaint)
-        self.assertEqual(self.submit(self.path("")[:-1], "--journal", self.path("new"))[0], 2)
+        folder = os.open(self.path(""), os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        journal = ("--journal", self.path("new"))
+        for arguments, more in (((self.path(""), *journal), {}), (("-", *journal), {"stdin": folder})):
+            status, _, complaint = self.submit(*arguments, **more)
+            self.assertEqual(status, 2)
+            self.assertIn("cannot be read (Is a directory)", complaint)
         self.assertEqual(self.control()["token_requests"], 0)
 
     def test_a_line_that_was_cut_off_counts_as_none(self):

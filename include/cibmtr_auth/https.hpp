@@ -156,6 +156,7 @@ inline http_response exchange(http_request const& sent, https_options const& opt
 /// What OpenSSL and cpp-httplib make when they are first used lives until the program ends. Used now, it outlives every static object
 /// that is made later and asks until then.
 inline void use_dependencies() {
+  openssl_error_guard const no_errors_left;
   OPENSSL_init_ssl(0, nullptr);
   std::string rest = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
   auto const give = [&rest](char* to, std::size_t size) {

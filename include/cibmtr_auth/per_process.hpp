@@ -18,11 +18,24 @@ namespace detail {
 inline std::atomic<unsigned> const& fork_count() noexcept {
   static std::atomic<unsigned> forks{0};
 #ifndef _WIN32
-  static int const registered = pthread_atfork(nullptr, nullptr, [] { ++forks; });
-  static_cast<void>(registered);
+  // Not once: a forked child would wait for a parent's thread that was just about to. A fork that is counted twice is one all the same.
+  static std::atomic<bool> is_counting{false};
+  if (!is_counting) {
+    is_counting = pthread_atfork(nullptr, nullptr, [] { ++forks; }) == 0;
+  }
 #endif
   return forks;
 }
+
+/// Made in one process, and told from its copy in a forked child.
+class origin {
+ public:
+  bool is_this_process() const noexcept { return forks_.load(std::memory_order_relaxed) == forks_then_; }
+
+ private:
+  std::atomic<unsigned> const& forks_ = fork_count();  ///< of the library that made this, whichever asks
+  unsigned const forks_then_ = forks_;
+};
 
 /// A value of which a forked child gets a new one. The parent's may be half changed and its mutex held by a
 /// thread that the child does not have, so the child must not even destroy it.
@@ -40,18 +53,17 @@ class per_process {
 
   T& get() const {
     entry* const found = current_.load(std::memory_order_acquire);
-    return found->is_of_this_process() ? found->value : renewed(found);
+    return found->made_in.is_this_process() ? found->value : renewed(found);
   }
   /// False in a forked child that has not asked for its own yet.
-  bool is_of_this_process() const noexcept { return current_.load(std::memory_order_acquire)->is_of_this_process(); }
+  bool is_of_this_process() const noexcept {
+    return current_.load(std::memory_order_acquire)->made_in.is_this_process();
+  }
 
  private:
   struct entry {
-    std::atomic<unsigned> const& forks = fork_count();  ///< of the library that made this, whichever asks
-    unsigned const forks_then = forks;
+    origin made_in;
     T value{};
-
-    bool is_of_this_process() const noexcept { return forks.load(std::memory_order_relaxed) == forks_then; }
   };
 
   T& renewed(entry* parents) const {

@@ -118,10 +118,19 @@ class token {
 
   explicit token(grant const* shared) noexcept : grant_(shared) {}  ///< already counted
 
-  /// Never destroyed, so that tokens may be when the program ends.
+  /// Never destroyed, so that tokens may be when the program ends. Not guarded while it is made: a forked child would wait for a
+  /// parent's thread.
   static grant const* none() {
-    static grant const* const empty = new grant();
-    return empty;
+    static std::atomic<grant const*> empty{nullptr};
+    grant const* found = empty.load(std::memory_order_acquire);
+    if (!found) {
+      grant const* const made = new grant();
+      if (empty.compare_exchange_strong(found, made)) {
+        return made;
+      }
+      delete made;
+    }
+    return found;
   }
 
   grant const* grant_;
