@@ -2778,8 +2778,7 @@ class thread_tokens {
       last_of_this_thread() = {nullptr, nullptr, true};
       while (entry* const one = first) {
         first = one->next_of_thread;
-        if (one->made_in
-                .is_this_process()) {  // else it is as a forked child found it: half changed, its mutex held by nobody here
+        if (one->made_in.is_this_process()) {  // a parent's may be half changed, and its mutex held by nobody here
           one->abandon();
           release(one);
         }

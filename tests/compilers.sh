@@ -64,7 +64,8 @@ hidden_libraries() {
       tests/compilers/hidden_library.cpp -o "$folder/lib$name.so" || return 1
   done
   "$@" -fvisibility=hidden -Isingle_include tests/compilers/hidden_main.cpp -L"$folder" -lfirst -lsecond \
-    -Wl,-rpath,"$folder" -pthread -o "$folder/program" && "$folder/program"
+    -Wl,-rpath,"$folder" -pthread -ldl -o "$folder/program" && cp "$folder/libfirst.so" "$folder/plugin.so" &&
+    "$folder/program" "$folder/plugin.so"
 }
 
 # core_suite NAME CMAKE_OPTION...: libc++ 14 leaks by itself where an allocation fails, in the constructors of its vector.

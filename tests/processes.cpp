@@ -325,6 +325,30 @@ TEST_CASE("a forked child never waits for the request of a thread that it does n
   CHECK(tokens.get().value() == "of-the-parent");
 }
 
+// Not under sanitizers, as below.
+TEST_CASE(
+    "a child that is forked while its parent drops a cache ends, and leaves the copies of the parent's threads alone" *
+    doctest::skip(tests::is_sanitized)) {
+  for (int round = 0; round < 40; ++round) {
+    std::unique_ptr<token_cache> tokens(new token_cache([] {
+      return granted(std::string(1000 * 1000, 'a'), seconds(0), minutes(30));  // which takes a while to wipe
+    }));
+    tokens->get();
+    tokens->get();  // of this thread's own copy
+    std::atomic<bool> is_time{false};
+    std::thread dropping([&] {
+      while (!is_time) {
+      }
+      tokens.reset();
+    });
+    is_time = true;
+    std::this_thread::sleep_for(std::chrono::microseconds(50 * round));
+    pid_t const child = tests::start_child([]() -> int { std::exit(0); });  // which ends this thread's copies
+    dropping.join();
+    REQUIRE(tests::status_of(child) == 0);
+  }
+}
+
 // Not under sanitizers, whose own allocators may deadlock then (mended in LLVM 18 and 19, pull requests 75290 and 96600).
 TEST_CASE("a child that is forked while threads hammer the cache never deadlocks" *
           doctest::skip(tests::is_sanitized)) {

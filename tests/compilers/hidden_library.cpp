@@ -24,3 +24,7 @@ std::string token() {
 }
 
 }  // namespace NAME
+
+bool gets_a_token(cibmtr_auth::token_cache const& tokens) {
+  return !tokens.get().empty() && !tokens.get().empty();
+}

@@ -29,6 +29,7 @@ void refuse();
 cibmtr_auth::token_cache& tokens();
 std::string token();
 }  // namespace second
+extern "C" bool gets_a_token(cibmtr_auth::token_cache const& tokens);
 #pragma GCC visibility pop
 
 #endif  // CIBMTR_AUTH_TESTS_HIDDEN_LIBRARY_HPP
