@@ -100,14 +100,13 @@ inline credentials credentials_from_file(std::string const& path) {
                       ": compare its commas and quotes; in a value \" and \\ are written \\\" and \\\\");
 
   credentials c;
-  for (auto const& member : object.members()) {
-    std::string const& name = member.first;
-    secret const& value = member.second.text;
+  for (detail::json_member const& member : object) {
+    std::string const& name = member.name;
+    secret const& value = member.text;
     bool const is_known =
         name == "client_id" || name == "client_secret" || name == "scope" || name == "username" || name == "password";
     detail::require(is_known, what, "has a member other than client_id, client_secret, scope, username and password");
-    detail::require(member.second.is == detail::json_member::type::string, what,
-                    "has a " + name + " that is not a string");
+    detail::require(member.is == detail::json_member::type::string, what, "has a " + name + " that is not a string");
     if (name == "client_secret" || name == "password") {
       (name == "password" ? c.password : c.client_secret) = value;
     } else {

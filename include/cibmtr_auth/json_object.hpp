@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <utility>
 
@@ -19,13 +18,14 @@ namespace cibmtr_auth {
 namespace detail {
 
 struct json_member {
+  std::string name;
   enum class type { null, boolean, number, string, nested };
   type is = type::null;
   double number = 0;  ///< infinite when the text is out of range
   secret text;        ///< of a string
 };
 
-/// Token answers and credentials files are one flat object each. Nested values are skipped, not kept.
+/// Token answers and credentials files are one flat object each, of few members. Nested values are skipped, not kept.
 class json_object {
  public:
   /// False when `text` is anything but one object with distinct member names and nothing behind it;
@@ -33,11 +33,16 @@ class json_object {
   bool read(std::string const& text);
   char const* problem() const noexcept { return problem_; }
 
-  std::map<std::string, json_member> const& members() const noexcept { return members_; }
+  json_member const* begin() const noexcept { return members_; }
+  json_member const* end() const noexcept { return members_ + size_; }
   /// Null when there is no such member.
   json_member const* find(std::string const& name) const {
-    auto const found = members_.find(name);
-    return found == members_.end() ? nullptr : &found->second;
+    for (json_member const& member : *this) {
+      if (member.name == name) {
+        return &member;
+      }
+    }
+    return nullptr;
   }
   /// The text of a string member; null when it is absent or of another type.
   std::string const* find_string(std::string const& name) const {
@@ -47,7 +52,9 @@ class json_object {
 
  private:
   class reader;
-  std::map<std::string, json_member> members_;
+  static constexpr std::size_t most_members = 64;
+  json_member members_[most_members];
+  std::size_t size_ = 0;
   char const* problem_ = "is not a JSON object";
 };
 
@@ -96,12 +103,13 @@ class json_object::reader {
     if (depth_ > 0) {
       return parse_below(in, nullptr);
     }
-    auto const added = object_.members_.emplace(name, json_member());
-    if (!added.second) {
-      object_.problem_ = "names a member twice";
+    if (object_.find(name) || object_.size_ == most_members) {
+      object_.problem_ = object_.find(name) ? "names a member twice" : "has more than 64 members";
       return false;
     }
-    return parse_below(in, &added.first->second);
+    json_member& added = object_.members_[object_.size_++];
+    added.name = name;
+    return parse_below(in, &added);
   }
   bool parse_object_stop() {
     if (depth_ == 0) {

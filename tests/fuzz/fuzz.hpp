@@ -225,7 +225,8 @@ inline void check_json(std::string const& text) {
   bool const is_taken = object.read(text);
   std::string const problem = object.problem();
   promise(is_taken == problem.empty(), "a text is taken or has a problem");
-  bool const may_refuse = problem == "names a member twice" || problem == "is nested too deeply";
+  bool const may_refuse =
+      problem == "names a member twice" || problem == "is nested too deeply" || problem == "has more than 64 members";
   bool const is_object = json_grammar::is_object(text);
   promise(!is_taken || is_object, "what is taken is one object by RFC 8259");
   promise(!is_taken || !json_grammar::repeats_a_name(text), "no name is taken twice");
