@@ -803,8 +803,9 @@ class json_object::reader {
     if (depth_ > 0) {
       return parse_below(in, nullptr);
     }
-    if (object_.find(name) || object_.size_ == most_members) {
-      object_.problem_ = object_.find(name) ? "names a member twice" : "has more than 64 members";
+    bool const is_repeated = object_.find(name) != nullptr;
+    if (is_repeated || object_.size_ == most_members) {
+      object_.problem_ = is_repeated ? "names a member twice" : "has more than 64 members";
       return false;
     }
     json_member& added = object_.members_[object_.size_++];
@@ -3219,15 +3220,15 @@ class background_renewer {
  public:
   /// Starts the thread, whose first `get()` follows at once.
   explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)) {
-    own_.get().thread = std::thread([this] { run(own_.get()); });
+    worker_.get().thread = std::thread([this] { run(worker_.get()); });
   }
   background_renewer(background_renewer const&) = delete;
   background_renewer& operator=(background_renewer const&) = delete;
   ~background_renewer() {
-    if (!own_.is_of_this_process()) {
+    if (!worker_.is_of_this_process()) {
       return;  // the child of a fork has no such thread
     }
-    owned& mine = own_.get();
+    worker& mine = worker_.get();
     {
       std::lock_guard<std::mutex> const lock(mine.mutex);
       mine.is_ending = true;
@@ -3237,14 +3238,14 @@ class background_renewer {
   }
 
  private:
-  struct owned {
+  struct worker {
     std::mutex mutex;
     std::condition_variable ending;
     bool is_ending = false;
     std::thread thread;
   };
 
-  void run(owned& mine) const {
+  void run(worker& mine) const {
     std::unique_lock<std::mutex> lock(mine.mutex);
     while (!mine.is_ending) {
       lock.unlock();
@@ -3259,7 +3260,7 @@ class background_renewer {
   }
 
   token_cache const tokens_;
-  detail::per_process<owned> own_;
+  detail::per_process<worker> worker_;
 };
 
 }  // namespace cibmtr_auth

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A program that ends while its static background renewer asks. What OpenSSL and cpp-httplib keep until the end of a program must
-// outlive the renewer: their own memory, wiped when freed (MALLOC_PERTURB_), would else be read. Exit status 0 when the last answer was
-// understood.
+// A program that ends while its static background renewer asks. What OpenSSL and cpp-httplib keep until the end of a program must outlive
+// the renewer, which would else read freed memory (overwritten by MALLOC_PERTURB_). Exit status 0 when the last answer was understood.
 
 #include <unistd.h>
 

@@ -22,15 +22,15 @@ class background_renewer {
  public:
   /// Starts the thread, whose first `get()` follows at once.
   explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)) {
-    own_.get().thread = std::thread([this] { run(own_.get()); });
+    worker_.get().thread = std::thread([this] { run(worker_.get()); });
   }
   background_renewer(background_renewer const&) = delete;
   background_renewer& operator=(background_renewer const&) = delete;
   ~background_renewer() {
-    if (!own_.is_of_this_process()) {
+    if (!worker_.is_of_this_process()) {
       return;  // the child of a fork has no such thread
     }
-    owned& mine = own_.get();
+    worker& mine = worker_.get();
     {
       std::lock_guard<std::mutex> const lock(mine.mutex);
       mine.is_ending = true;
@@ -40,14 +40,14 @@ class background_renewer {
   }
 
  private:
-  struct owned {
+  struct worker {
     std::mutex mutex;
     std::condition_variable ending;
     bool is_ending = false;
     std::thread thread;
   };
 
-  void run(owned& mine) const {
+  void run(worker& mine) const {
     std::unique_lock<std::mutex> lock(mine.mutex);
     while (!mine.is_ending) {
       lock.unlock();
@@ -62,7 +62,7 @@ class background_renewer {
   }
 
   token_cache const tokens_;
-  detail::per_process<owned> own_;
+  detail::per_process<worker> worker_;
 };
 
 }  // namespace cibmtr_auth

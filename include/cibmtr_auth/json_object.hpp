@@ -103,8 +103,9 @@ class json_object::reader {
     if (depth_ > 0) {
       return parse_below(in, nullptr);
     }
-    if (object_.find(name) || object_.size_ == most_members) {
-      object_.problem_ = object_.find(name) ? "names a member twice" : "has more than 64 members";
+    bool const is_repeated = object_.find(name) != nullptr;
+    if (is_repeated || object_.size_ == most_members) {
+      object_.problem_ = is_repeated ? "names a member twice" : "has more than 64 members";
       return false;
     }
     json_member& added = object_.members_[object_.size_++];
