@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Bytes as text (RFC 4648, section 4).
+// Bytes as base64 text.
 
 #ifndef CIBMTR_AUTH_BASE64_HPP
 #define CIBMTR_AUTH_BASE64_HPP
@@ -8,10 +8,10 @@
 #include <string>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 
-/// Padded base64 of any bytes, on one line whatever the length: a line break inside an `Authorization`
-/// header would end the header. Allocates once, so that no copy of a secret is left behind.
-/// Source: RFC 4648, section 4.
+/// Padded base64 of any bytes, on one line: a line break would end the `Authorization` header that the text is used in.
+/// Allocates once, so that no copy of a secret is left behind. Source: RFC 4648, section 4.
 inline std::string base64_encode(std::string const& bytes) {
   static char const alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   auto byte = [&bytes](std::size_t i) { return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0U; };
@@ -28,6 +28,7 @@ inline std::string base64_encode(std::string const& bytes) {
   return text;
 }
 
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_BASE64_HPP

@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: MIT
-// A clock that counts sleep and ignores steps.
+// A clock that counts sleep and ignores changes of the system clock.
 
 #ifndef CIBMTR_AUTH_BOOT_CLOCK_HPP
 #define CIBMTR_AUTH_BOOT_CLOCK_HPP
 
 #include <chrono>
-#include <functional>
 
 #if defined(__linux__)
 #include <time.h>
 #endif
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 
-/// Time since boot, suspended hours included: a token ages while a machine sleeps, and does not when
-/// somebody sets the wall clock. Linux: `CLOCK_BOOTTIME` (clock_gettime(2)); elsewhere `steady_clock`, which counts
-/// sleep on Windows and macOS.
+/// Time since boot, including time asleep: a token ages while a machine sleeps, and does not when somebody sets the
+/// system clock. `CLOCK_BOOTTIME` on Linux (clock_gettime(2)); elsewhere `steady_clock`, which counts sleep on Windows
+/// and macOS.
 struct boot_clock {
-  using duration = std::chrono::nanoseconds;               ///< what it counts in
-  using rep = duration::rep;                               ///< as every clock of the C++ library has it
-  using period = duration::period;                         ///< the same
-  using time_point = std::chrono::time_point<boot_clock>;  ///< a moment of this boot; of another it means nothing
-  static constexpr bool is_steady = true;                  ///< nobody can set it
+  using duration = std::chrono::nanoseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<boot_clock>;  ///< a moment since this boot; meaningless after the next
+  enum : bool { is_steady = true };                        // no static data member: it would need a definition in C++11
 
-  /// Nanoseconds since boot.
   static time_point now() noexcept {
 #if defined(__linux__)
     timespec since_boot;
@@ -35,9 +34,7 @@ struct boot_clock {
   }
 };
 
-/// Where time comes from: `boot_clock::now`, or a test's own.
-using clock_function = std::function<boot_clock::time_point()>;
-
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_BOOT_CLOCK_HPP

@@ -1,28 +1,42 @@
 // SPDX-License-Identifier: MIT
-// Who asks, by which grant, for which scope.
+// Client and account credentials, and where they are read from.
 
 #ifndef CIBMTR_AUTH_CREDENTIALS_HPP
 #define CIBMTR_AUTH_CREDENTIALS_HPP
 
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <string>
+#include <system_error>
 #include <utility>
 
-#include <cibmtr_auth/ascii.hpp>
+#include <errno.h>
+
+#include <cibmtr_auth/detail/encoding/json_object.hpp>
+#include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/secret.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
+
+/// How client id and secret are encoded inside the Basic value. The bytes differ only for characters that Okta never
+/// generates but an administrator may choose.
+enum class basic_encoding {
+  plain,        ///< as they are (RFC 7617): what CIBMTR and Okta document
+  form_encoded  ///< each form-encoded first, as RFC 6749, section 2.3.1, says
+};
 
 /// What CIBMTR hands out with an account. Without a username the grant is `client_credentials` (RFC 6749, section 4.4),
 /// with one the older `password` grant (section 4.3).
 struct credentials {
-  /// All empty: to be filled in field by field.
   credentials() = default;
-  /// In the order of CIBMTR's message; without the last two for `client_credentials`. Checked by `check`, not here.
-  credentials(std::string client, secret secret_of_client, std::string scope_tokens, std::string user = std::string(),
-              secret password_of_user = secret())
-      : client_id(std::move(client)),
+  /// In the order of CIBMTR's message; leave out the last two for `client_credentials`. Checked by `validate()`, not here.
+  credentials(std::string id, secret secret_of_client, std::string scope_tokens, std::string user = {},
+              secret password_of_user = {})
+      : client_id(std::move(id)),
         client_secret(std::move(secret_of_client)),
         scope(std::move(scope_tokens)),
         username(std::move(user)),
@@ -30,12 +44,13 @@ struct credentials {
 
   std::string client_id;  ///< printable ASCII
   secret client_secret;   ///< printable ASCII
-  std::string scope;      ///< one or more scope tokens, each separated by one space (RFC 6749, section 3.3)
+  std::string scope;      ///< one or more scope tokens separated by single spaces (RFC 6749, section 3.3)
   std::string username;   ///< UTF-8
   secret password;        ///< UTF-8
 
-  /// True with a username: the `password` grant.
-  bool uses_password_grant() const noexcept { return !username.empty(); }
+  /// Throws a `configuration` error that names the first field that cannot be right, never its value. Called before
+  /// anything is sent, because a wrong request counts towards a lockout.
+  void validate() const;
 };
 
 namespace detail {
@@ -46,63 +61,134 @@ inline bool is_scope(std::string const& text) {
          text.front() != ' ' && text.back() != ' ' && text.find("  ") == std::string::npos;
 }
 
-/// Well-formed UTF-8 (RFC 3629, section 4) without control characters. A password typed in another encoding
-/// would count as a wrong one, so it must not be sent.
-inline bool is_utf8_text(std::string const& text) {
-  auto byte = [&text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  for (std::size_t i = 0; i < text.size();) {
-    unsigned const lead = byte(i);
-    std::size_t const length = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < ' ' || (lead >= 0x7F && lead < 0xC2) || lead > 0xF4) {
-      return false;
-    }
-    for (std::size_t k = 1; k < length; ++k) {
-      if ((byte(i + k) & 0xC0U) != 0x80) {
-        return false;
-      }
-    }
-    unsigned const second = byte(i + 1);
-    bool const is_c1_control = lead == 0xC2 && second < 0xA0;
-    bool const is_overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
-    bool const is_surrogate = lead == 0xED && second >= 0xA0;
-    bool const is_past_unicode = lead == 0xF4 && second >= 0x90;
-    if (is_c1_control || is_overlong || is_surrogate || is_past_unicode) {
-      return false;
-    }
-    i += length;
-  }
-  return true;
+inline bool uses_password_grant(credentials const& c) {
+  return !c.username.empty();
 }
 
 }  // namespace detail
 
-/// Throws a `configuration` error that names the first field that cannot be right, never its value. A wrong
-/// request counts against the account, so this is asked before any is sent.
-inline void check(credentials const& c) {
-  using detail::require;
-  require(!c.client_id.empty(), "client_id",
+inline void credentials::validate() const {
+  detail::require(!client_id.empty(), "client_id",
           "is empty: fill in the Application Client ID from CIBMTR (CIBMTR_CLIENT_ID)");
-  require(detail::is_printable_ascii(c.client_id), "client_id",
-          "holds a control or non-ASCII character: copy it again, without line breaks");
-  require(c.client_id.front() != ' ' && c.client_id.back() != ' ', "client_id",
-          "begins or ends with a blank: copy it again");
-  require(!c.client_secret.empty(), "client_secret",
+  detail::require(detail::is_printable_ascii(client_id), "client_id",
+          "contains a control or non-ASCII character: copy it again, without line breaks");
+  detail::require(client_id.front() != ' ' && client_id.back() != ' ', "client_id",
+          "begins or ends with a space: copy it again");
+  detail::require(!client_secret.empty(), "client_secret",
           "is empty: fill in the Application Client Secret from CIBMTR (CIBMTR_CLIENT_SECRET)");
-  require(detail::is_printable_ascii(c.client_secret.reveal()), "client_secret",
-          "holds a control or non-ASCII character: copy it again, without line breaks");
-  require(!c.scope.empty(), "scope", "is empty: fill in the Application Scope from CIBMTR (CIBMTR_SCOPE)");
-  require(detail::is_scope(c.scope), "scope",
+  detail::require(detail::is_printable_ascii(client_secret.reveal()), "client_secret",
+          "contains a control or non-ASCII character: copy it again, without line breaks");
+  detail::require(!scope.empty(), "scope", "is empty: fill in the Application Scope from CIBMTR (CIBMTR_SCOPE)");
+  detail::require(detail::is_scope(scope), "scope",
           "is not a list of scope tokens (printable ASCII but \" and \\, one space between two of them)");
-  require(!c.username.empty() || c.password.empty(), "username",
+  detail::require(!username.empty() || password.empty(), "username",
           "is empty although there is a password: give both (CIBMTR_USERNAME), or neither for the client_credentials "
           "grant");
-  require(c.username.empty() || !c.password.empty(), "password",
+  detail::require(username.empty() || !password.empty(), "password",
           "is empty although there is a username: give both (CIBMTR_PASSWORD), or neither for the client_credentials "
           "grant");
-  require(detail::is_utf8_text(c.username), "username", "holds a control character or is not UTF-8");
-  require(detail::is_utf8_text(c.password.reveal()), "password", "holds a control character or is not UTF-8");
+  detail::require(detail::is_utf8_text(username), "username", "contains a control character or is not UTF-8");
+  detail::require(detail::is_utf8_text(password.reveal()), "password", "contains a control character or is not UTF-8");
 }
 
+namespace detail {
+
+/// The whole of a small file, which errors call `what`. Read unbuffered into a string that never grows, so that
+/// nothing of it stays behind.
+inline secret read_secret_file(std::string const& path, std::string const& what) {
+  constexpr std::size_t most = 64 * 1024;
+  std::string text(most + 1, '\0');
+  std::FILE* const file = std::fopen(path.c_str(), "rb");
+  if (!file) {
+    require(false, what, "cannot be opened (" + std::generic_category().message(errno) + ")");
+  }
+  std::setvbuf(file, nullptr, _IONBF, 0);
+  text.resize(std::fread(&text[0], 1, text.size(), file));
+  bool const is_read = std::ferror(file) == 0;
+  std::fclose(file);
+
+  bool const is_too_long = text.size() > most;
+  secret content(std::move(text));
+  require(is_read, what, "cannot be read (is it a folder?)");
+  require(!is_too_long, what, "is longer than 64 KiB");
+  for (char const* mark : {"\xEF\xBB\xBF", "\xFF\xFE", "\xFE\xFF"}) {
+    require(content.reveal().compare(0, std::strlen(mark), mark) != 0, what,
+            "starts with a byte-order mark: save it as UTF-8 without one");
+  }
+  return content;
+}
+
+/// Editors and `echo` end a file with one line break that belongs to nobody's password. A second one is left,
+/// and refused later.
+inline secret without_last_line_break(secret const& text) {
+  std::string const& all = text.reveal();
+  std::size_t length = all.size();
+  if (length > 0 && all[length - 1] == '\n') {
+    length -= length > 1 && all[length - 2] == '\r' ? 2 : 1;
+  }
+  return all.substr(0, length);
+}
+
+inline secret secret_from_env(std::string const& name) {
+  std::string const file_name = name + "_FILE";
+  char const* const value = std::getenv(name.c_str());
+  char const* const path = std::getenv(file_name.c_str());
+  if (value && path) {
+    throw error(error_kind::configuration, name + " and " + file_name + " are both set: keep one of them");
+  }
+  // The path is not quoted: it may be a secret, put into the wrong variable.
+  return without_last_line_break(path ? read_secret_file(path, "the file that " + file_name + " names")
+                                      : secret(value ? value : ""));
+}
+
+}  // namespace detail
+
+/// From `CIBMTR_CLIENT_ID`, `CIBMTR_CLIENT_SECRET`, `CIBMTR_SCOPE`, `CIBMTR_USERNAME` and `CIBMTR_PASSWORD`, each of
+/// which may instead be named `…_FILE` and hold the path of a file with the value. One line break at the end is
+/// dropped, no more. An unset variable gives an empty field. Throws `configuration` when a file cannot be read or a
+/// variable is set both ways.
+inline credentials credentials_from_env() {
+  credentials c;
+  c.client_id = detail::secret_from_env("CIBMTR_CLIENT_ID").reveal();
+  c.client_secret = detail::secret_from_env("CIBMTR_CLIENT_SECRET");
+  c.scope = detail::secret_from_env("CIBMTR_SCOPE").reveal();
+  c.username = detail::secret_from_env("CIBMTR_USERNAME").reveal();
+  c.password = detail::secret_from_env("CIBMTR_PASSWORD");
+  return c;
+}
+
+/// From a file with one JSON object whose members are `client_id`, `client_secret`, `scope` and, for the password grant,
+/// `username` and `password`, all strings. Throws `configuration` when the file is anything else; a member
+/// misspelt must not silently select the other grant.
+inline credentials credentials_from_file(std::string const& path) {
+  // Neither is this path quoted: somebody may have given the content.
+  std::string const what = "the credentials file";
+  secret const text = detail::read_secret_file(path, what);
+  detail::require(!text.empty(), what, "is empty");
+  detail::json_object object;
+  bool const is_object = object.read(text.reveal());
+  detail::require(is_object, what,
+                  std::string(object.problem()) +
+                      ": compare its commas and quotes; in a value \" and \\ are written \\\" and \\\\");
+
+  credentials c;
+  for (detail::json_member const& member : object) {
+    std::string const& name = member.name;
+    secret const& value = member.text;
+    bool const is_known =
+        name == "client_id" || name == "client_secret" || name == "scope" || name == "username" || name == "password";
+    detail::require(is_known, what, "has a member other than client_id, client_secret, scope, username and password");
+    detail::require(member.is == detail::json_member::type::string, what, "has a " + name + " that is not a string");
+    if (name == "client_secret" || name == "password") {
+      (name == "password" ? c.password : c.client_secret) = value;
+    } else {
+      (name == "client_id" ? c.client_id : name == "scope" ? c.scope : c.username) = value.reveal();
+    }
+  }
+  return c;
+}
+
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_CREDENTIALS_HPP

@@ -1,53 +1,71 @@
 // SPDX-License-Identifier: MIT
-// Where to ask: test, production, and the compiled-in default.
+// CIBMTR's environments: where tokens are requested and where the API is.
 
 #ifndef CIBMTR_AUTH_ENVIRONMENT_HPP
 #define CIBMTR_AUTH_ENVIRONMENT_HPP
 
+#include <string>
+
 #include <cibmtr_auth/config.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 
-/// One of CIBMTR's worlds; credentials of one are refused by the others. Each grant has its own
-/// authorization server. For another world fill in a struct of your own; its text must outlive it.
+/// Credentials of one environment are rejected by the others. Each grant has its own authorization server; only the URL
+/// that the grant needs must be set. For another environment fill in a struct of your own.
 /// Source: CIBMTR Reporting Implementation Guide, "Endpoints" and "Access Credentials" (v0.1.6 and v0.1.12).
 struct environment {
-  char const* name;                          ///< for people
-  char const* password_token_url;            ///< where the `password` grant asks
-  char const* client_credentials_token_url;  ///< where the `client_credentials` grant asks
-  char const* api_url;                       ///< the Direct FHIR API's root, without a slash at the end
+  std::string name;                          ///< for people
+  std::string password_token_url;            ///< for the `password` grant
+  std::string client_credentials_token_url;  ///< for the `client_credentials` grant
+  std::string api_url;                       ///< root of the Direct FHIR API, without a trailing slash
 };
 
-/// Non-production data; the published test environment.
-constexpr environment test_environment = {
-    "test",
-    "https://oktapreview.nmdp.org/oauth2/ausaexcazhLhxKnJs0h7/v1/token",
-    "https://oktapreview.nmdp.org/oauth2/aus2gkqgfiffGB4VY0h8/v1/token",
-    "https://int-api.nmdp.org/cibmtr-fhir-backend/v1",
-};
+/// CIBMTR's published test environment, with non-production data.
+inline environment test_environment() {
+  return {"test", "https://oktapreview.nmdp.org/oauth2/ausaexcazhLhxKnJs0h7/v1/token",
+          "https://oktapreview.nmdp.org/oauth2/aus2gkqgfiffGB4VY0h8/v1/token",
+          "https://int-api.nmdp.org/cibmtr-fhir-backend/v1"};
+}
+
+/// For developing a client. The same token servers as `test_environment()`.
+inline environment external_test_environment() {
+  environment external = test_environment();
+  external.name = "external-test";
+  external.api_url = "https://dev-api.nmdp.org/cibmtr-fhir-backend-exttest/v1";
+  return external;
+}
 
 /// Real patients.
-constexpr environment production_environment = {
-    "production",
-    "https://okta.nmdp.org/oauth2/aus3ck6q30qmOdpMb1t7/v1/token",
-    "https://okta.nmdp.org/oauth2/aus1ad6az5tJZ53Bh1t8/v1/token",
-    "https://api.nmdp.org/cibmtr-fhir-backend/v1",
-};
+inline environment production_environment() {
+  return {"production", "https://okta.nmdp.org/oauth2/aus3ck6q30qmOdpMb1t7/v1/token",
+          "https://okta.nmdp.org/oauth2/aus1ad6az5tJZ53Bh1t8/v1/token",
+          "https://api.nmdp.org/cibmtr-fhir-backend/v1"};
+}
 
 namespace detail {
 
-constexpr environment chosen_environment(environment const& base, char const* token_url, char const* api_url) {
-  return environment{base.name, token_url ? token_url : base.password_token_url,
-                     token_url ? token_url : base.client_credentials_token_url, api_url ? api_url : base.api_url};
+/// `base`, with the URLs that are not null replaced.
+inline environment with_urls(environment base, char const* token_url, char const* api_url) {
+  if (token_url) {
+    base.password_token_url = base.client_credentials_token_url = token_url;
+  }
+  if (api_url) {
+    base.api_url = api_url;
+  }
+  return base;
 }
 
 }  // namespace detail
 
-/// What the compile-time switches ask for. A constant of this file alone (internal linkage), so two files of
-/// one program may choose differently and both get what they asked for.
-constexpr environment default_environment = detail::chosen_environment(
-    CIBMTR_AUTH_PRODUCTION ? production_environment : test_environment, CIBMTR_AUTH_TOKEN_URL, CIBMTR_AUTH_API_URL);
+/// What the compile-time switches of this source file select. Internal linkage, because the switches may differ between
+/// files: call it in source files, not in inline functions of headers.
+static inline environment default_environment() {
+  return detail::with_urls(CIBMTR_AUTH_PRODUCTION ? production_environment() : test_environment(),
+                           CIBMTR_AUTH_TOKEN_URL, CIBMTR_AUTH_API_URL);
+}
 
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_ENVIRONMENT_HPP

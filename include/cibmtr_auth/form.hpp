@@ -11,19 +11,20 @@
 #include <vector>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 
 /// Names and values in the order in which they are sent; any bytes.
 using form_fields = std::vector<std::pair<std::string, std::string>>;
 
 namespace detail {
 
-/// Appends in place: a temporary would be a copy of a password that nobody wipes.
+/// Appends in place: a temporary would be a copy of a password that is never wiped.
 inline void append_form_encoded(std::string& text, std::string const& bytes) {
-  static char const kept[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789*-._";
+  static char const unchanged[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789*-._";
   static char const hex[] = "0123456789ABCDEF";
   for (char const byte : bytes) {
     auto const code = static_cast<unsigned char>(byte);
-    if (std::memchr(kept, code, sizeof kept - 1)) {
+    if (std::memchr(unchanged, code, sizeof unchanged - 1)) {
       text += byte;
     } else if (byte == ' ') {
       text += '+';
@@ -35,29 +36,27 @@ inline void append_form_encoded(std::string& text, std::string const& bytes) {
   }
 }
 
-}  // namespace detail
-
-/// One name or value, any bytes. Letters, digits, `*`, `-`, `.` and `_` stay, a space becomes a plus sign, every other byte a
-/// percent sign and two hexadecimal digits in capitals.
-/// Source: WHATWG URL, application/x-www-form-urlencoded percent-encode set.
+/// One name or value.
 inline std::string form_encode_text(std::string const& bytes) {
   std::string text;
   text.reserve(3 * bytes.size());
-  detail::append_form_encoded(text, bytes);
+  append_form_encoded(text, bytes);
   return text;
 }
 
-/// The whole body, `name=value` joined by `&`; empty without fields. Allocates once, so that no copy of a
-/// secret is left behind.
-/// Source: WHATWG URL, application/x-www-form-urlencoded serializing.
+}  // namespace detail
+
+/// The whole body: `name=value` pairs joined by `&`, empty if there are no fields. Letters, digits, `*`, `-`, `.` and `_`
+/// stay as they are, a space becomes `+`, every other byte `%` and two upper-case hexadecimal digits. Allocates once, so
+/// that no copy of a secret is left behind. Source: WHATWG URL, application/x-www-form-urlencoded serializing.
 inline std::string form_encode(form_fields const& fields) {
-  std::size_t longest = 0;
+  std::size_t max_size = 0;
   for (auto const& field : fields) {
-    longest += 3 * (field.first.size() + field.second.size()) + 2;
+    max_size += 3 * (field.first.size() + field.second.size()) + 2;
   }
 
   std::string body;
-  body.reserve(longest);
+  body.reserve(max_size);
   for (auto const& field : fields) {
     if (!body.empty()) {
       body += '&';
@@ -69,6 +68,7 @@ inline std::string form_encode(form_fields const& fields) {
   return body;
 }
 
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_FORM_HPP

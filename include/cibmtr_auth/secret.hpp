@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Text that is wiped when it dies and cannot be printed.
+// Text that is wiped when it is destroyed and cannot be printed.
 
 #ifndef CIBMTR_AUTH_SECRET_HPP
 #define CIBMTR_AUTH_SECRET_HPP
@@ -10,9 +10,11 @@
 #include <utility>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
+namespace detail {
 
-/// Overwrites every byte the string owns, those past its end too, and empties it. Written through a
-/// volatile pointer because a compiler may drop writes to memory that is about to be freed.
+/// Overwrites every byte the string owns, also those past its end, and empties it. Writes through a volatile pointer
+/// because a compiler may drop writes to memory that is about to be freed.
 inline void wipe(std::string& text) noexcept {
   text.resize(text.capacity());
   char volatile* const bytes = &text[0];
@@ -22,33 +24,34 @@ inline void wipe(std::string& text) noexcept {
   text.clear();
 }
 
-/// A client secret, a password, a form body, a header value or a token. Made from text, read back only
-/// through `reveal()`, which is easy to search for; streaming it does not compile.
+}  // namespace detail
+
+/// A client secret, a password, a form body, a header value or a token. The text is wiped when the object is destroyed,
+/// moved from or assigned to, and can be read only through `reveal()`, which is easy to search for. Streaming a secret
+/// does not compile.
 class secret {
  public:
   secret() = default;
-  /// Copies the text, which stays the caller's to wipe.
-  secret(char const* text) : text_(text) {}
-  /// The same.
+  /// Copies the text, which the caller still has to wipe. A null pointer is empty: `secret(std::getenv("NAME"))` is fine.
+  secret(char const* text) : text_(text ? text : "") {}
+  /// Copies the text, which the caller still has to wipe.
   secret(std::string const& text) : text_(text) {}
-  /// Takes the text over and wipes what a small string leaves behind in `text`.
-  secret(std::string&& text) : text_(std::move(text)) { wipe(text); }
-  /// A copy is wiped when it dies, as each is.
+  /// Takes the text over and wipes what a short string leaves behind in `text`.
+  secret(std::string&& text) : text_(std::move(text)) { detail::wipe(text); }
   secret(secret const&) = default;
-  /// Leaves nothing in `other`.
-  secret(secret&& other) noexcept : text_(std::move(other.text_)) { wipe(other.text_); }
-  /// Wipes what was there.
+  secret(secret&& other) noexcept : text_(std::move(other.text_)) { detail::wipe(other.text_); }
   secret& operator=(secret other) noexcept {
-    wipe(text_);
+    detail::wipe(text_);
     text_.swap(other.text_);
     return *this;
   }
-  ~secret() { wipe(text_); }
+  ~secret() { detail::wipe(text_); }
 
-  /// Whether there is nothing to hide.
   bool empty() const noexcept { return text_.empty(); }
-  /// The text itself; a copy of it is the caller's to wipe.
-  std::string const& reveal() const noexcept { return text_; }
+  /// The text itself.
+  std::string const& reveal() const& noexcept { return text_; }
+  /// A copy, because a reference into a temporary would dangle. The caller has to wipe it.
+  std::string reveal() && { return text_; }
 
   friend std::ostream& operator<<(std::ostream&, secret const&) = delete;
 
@@ -56,6 +59,7 @@ class secret {
   std::string text_;
 };
 
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_SECRET_HPP

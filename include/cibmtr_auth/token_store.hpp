@@ -1,72 +1,62 @@
 // SPDX-License-Identifier: MIT
-// Where renewals are agreed on: in this process, or shared by several.
+// Where processes or machines share a token and a backoff.
 
 #ifndef CIBMTR_AUTH_TOKEN_STORE_HPP
 #define CIBMTR_AUTH_TOKEN_STORE_HPP
 
-#include <memory>
-#include <mutex>
+#include <chrono>
+#include <cstdlib>
+#include <string>
 
-#include <cibmtr_auth/per_process.hpp>
-#include <cibmtr_auth/token_record.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/secret.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 
-/// Load, store, lock. A store may be shared by processes or machines. Trouble of its own (a full disk, a lost
-/// connection) must not cost anybody a token, so nothing here throws: without a record one asks, without a lock one asks
-/// alone.
+/// Text that several processes or machines share, under a key that the cache computes: 1 to 64 characters of
+/// `[a-z0-9_]`. The text holds a living token, so treat it like one. Both functions may throw: then the cache works
+/// alone and reports why. They may be called from several threads. `token_cache_options::cache_directory` is such a
+/// store in a folder; this interface is for others, such as Redis.
 class token_store {
  public:
-  /// Held by whoever asks for a token; released when it is destroyed, or when its process dies. A lock that ends by itself must
-  /// outlive the longest exchange (`https_options::timeout`), and once it has ended must not release another's. Whoever finds it
-  /// held for longer than a minute asks alone.
-  class lock {
-   public:
-    lock() = default;
-    lock(lock const&) = delete;
-    lock& operator=(lock const&) = delete;
-    virtual ~lock() = default;
-  };
-
   token_store() = default;
   token_store(token_store const&) = delete;
   token_store& operator=(token_store const&) = delete;
   virtual ~token_store() = default;
 
-  /// Null while another holds it. Where locking is impossible, a lock that locks nothing.
-  virtual std::unique_ptr<lock> try_lock() = 0;
-  /// Empty when there is none that can be trusted. Times are `boot_clock`'s of the process that calls. `read_record` and
-  /// `write_record` turn them into those of a clock that all share: a reader takes `shared_clock::now` before that clock is
-  /// read and a writer after it, so that no token ever seems to live longer than it does.
-  virtual token_record load() = 0;
-  /// Replaces the record as a whole. Must be kept until the token's end, and after a failure for longer than until
-  /// `next_try_at`: the next failure's pause doubles only if this one is found, so for twice the pause and a minute.
-  virtual void save(token_record const& record) = 0;
+  /// The text under `key`; empty if there is none.
+  virtual secret load(std::string const& key) = 0;
+  /// Compare and swap, as one step for all who share the store: stores `text` if what is stored still equals `expected`
+  /// (empty: nothing is stored), and returns whether it did. Empty `text` removes the entry. The entry may be forgotten
+  /// after `keep_for`.
+  virtual bool replace(std::string const& key, secret const& expected, secret const& text,
+                       std::chrono::seconds keep_for) = 0;
 };
 
-/// The store of one process. It needs no lock, since a cache asks once at a time.
-class memory_store : public token_store {
- public:
-  std::unique_ptr<lock> try_lock() override { return std::unique_ptr<lock>(new lock); }
-  token_record load() override {
-    guarded& mine = state_.get();
-    std::lock_guard<std::mutex> const guard(mine.mutex);
-    return mine.record;
-  }
-  void save(token_record const& record) override {
-    guarded& mine = state_.get();
-    std::lock_guard<std::mutex> const guard(mine.mutex);
-    mine.record = record;
-  }
-
- private:
-  struct guarded {
-    std::mutex mutex;
-    token_record record;
+/// The folder `cibmtr_auth` in the user's cache folder: `$XDG_CACHE_HOME`, else `~/.cache`; on Windows `%LOCALAPPDATA%`.
+/// Relative paths in the variables are ignored (XDG Base Directory Specification). Throws `configuration` if there is
+/// none: a program that means to share must not silently share nothing.
+inline std::string default_cache_directory() {
+  auto variable = [](char const* name) {
+    char const* const value = std::getenv(name);
+    return std::string(value ? value : "");
   };
-  detail::per_process<guarded> state_;
-};
+#ifdef _WIN32
+  std::string const base = variable("LOCALAPPDATA");
+  detail::require(!base.empty(), "LOCALAPPDATA", "is not set: set it, or name a folder (cache_directory)");
+  return base + "\\cibmtr_auth";
+#else
+  std::string const xdg = variable("XDG_CACHE_HOME");
+  std::string const home = variable("HOME");
+  bool const has_xdg = !xdg.empty() && xdg[0] == '/';
+  detail::require(has_xdg || (!home.empty() && home[0] == '/'), "HOME and XDG_CACHE_HOME",
+                  "name no absolute path: set one of them, or name a folder (cache_directory)");
+  return (has_xdg ? xdg : home + "/.cache") + "/cibmtr_auth";
+#endif
+}
 
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_TOKEN_STORE_HPP

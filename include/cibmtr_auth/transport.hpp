@@ -1,51 +1,80 @@
 // SPDX-License-Identifier: MIT
-// How one request travels.
+// One HTTP exchange: request, response, and the function that makes it.
 
 #ifndef CIBMTR_AUTH_TRANSPORT_HPP
 #define CIBMTR_AUTH_TRANSPORT_HPP
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <cibmtr_auth/ascii.hpp>
+#include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/secret.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 
-/// A request to the token server or to the API. Header values and body are secrets: most of them are.
+/// A request to the token server or to the API. Header values and body are secrets because most of them are.
 struct http_request {
-  std::string method;                                   ///< `GET`, `POST`, in capitals
+  http_request() = default;
+  http_request(std::string method_name, std::string absolute_url,
+               std::vector<std::pair<std::string, secret>> header_fields = {}, secret content = {})
+      : method(std::move(method_name)),
+        url(std::move(absolute_url)),
+        headers(std::move(header_fields)),
+        body(std::move(content)) {}
+
+  std::string method;                                   ///< `GET`, `POST`, upper case
   std::string url;                                      ///< absolute
   std::vector<std::pair<std::string, secret>> headers;  ///< names and values, without `Host` and `Content-Length`
   secret body;                                          ///< any bytes; empty for none
+  std::function<void()> before_sending;  ///< see `transport`; never empty in requests that the cache makes
 };
 
-/// An answer, whatever its status.
 struct http_response {
-  int status = 0;                                            ///< 100 to 599
-  std::vector<std::pair<std::string, std::string>> headers;  ///< names and values; a name may come twice
-  secret body;                                               ///< without transfer and content encoding
+  http_response() = default;
+  http_response(int status_code, std::string content, std::vector<std::pair<std::string, std::string>> header_fields = {})
+      : status(status_code), headers(std::move(header_fields)), body(std::move(content)) {}
 
-  /// The values of every field of that name, in any case (RFC 9110, section 5.1), without white space around them.
-  std::vector<std::string> header_values(std::string const& name) const {
-    std::vector<std::string> values;
+  int status = 0;                                            ///< 200 to 599
+  std::vector<std::pair<std::string, std::string>> headers;  ///< names and values; a name may be repeated
+  std::string body;                                          ///< without transfer coding
+
+  /// The value of the first field of that name, in any case (RFC 9110, section 5.1); empty if there is none.
+  std::string header(std::string const& name) const {
     for (auto const& field : headers) {
-      if (detail::same_text(field.first, name)) {
-        values.push_back(detail::trimmed(field.second));
+      if (detail::iequals(field.first, name)) {
+        return detail::trim(field.second);
       }
     }
-    return values;
+    return std::string();
   }
 };
 
-/// One exchange. The library comes with one (`https_transport`); a program that has an HTTP client already gives
-/// its own, and a test gives three lines. It must verify the server, end within a bounded time, not follow redirects
-/// (they would re-send the password), and either return the answer or throw, best an `error` of kind `network`,
-/// `tls` or `timed_out`. It may be called from several threads at once.
+/// Makes one exchange and returns the response, whatever its status, or throws, best an `error` of kind `network`, `tls`
+/// or `timed_out`. It must verify the server, end in bounded time, follow no redirect (that would send the password on),
+/// and may be called from several threads. It calls `request.before_sending()`, if set, when it is connected and the
+/// server is verified, just before the first byte of the request; if that throws, it sends nothing and lets the
+/// exception pass. A transport that does not call it still works, but processes cannot agree on one request.
 using transport = std::function<http_response(http_request const&)>;
 
+/// How the bundled transport connects and whom it trusts. The defaults are right for CIBMTR's servers.
+struct https_options {
+  std::chrono::milliseconds timeout{30000};          ///< for the whole exchange; only the name look-up is not bounded
+  std::chrono::milliseconds connect_timeout{10000};  ///< for connecting, all addresses of the host together
+  std::string ca_file{};       ///< PEM file of certificate authorities to trust instead of the system's
+  std::string ca_directory{};  ///< the same as a directory, made by `openssl rehash`; both may be given
+  std::string client_certificate_file{};  ///< for mutual TLS: PEM file, the certificate with its chain
+  std::string client_key_file{};          ///< its key: PEM file without a passphrase
+  std::string proxy{};  ///< `http://[user:password@]host:port`; `none`; or empty for what the environment says
+  std::size_t max_response_size = 16 * 1024 * 1024;  ///< bytes; a longer body is `invalid_response`
+  std::function<bool()> is_cancelled{};  ///< polled at least every 100 ms while waiting; true ends it with `timed_out`
+};
+
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_TRANSPORT_HPP

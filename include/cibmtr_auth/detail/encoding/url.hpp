@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Where a request goes, taken apart and checked before anything is sent there.
 
-#ifndef CIBMTR_AUTH_URL_HPP
-#define CIBMTR_AUTH_URL_HPP
+#ifndef CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP
+#define CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <string>
 
-#include <cibmtr_auth/ascii.hpp>
+#include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/error.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 
 /// The parts of an absolute `http` or `https` URL (RFC 3986, section 3).
 struct url {
@@ -140,6 +141,7 @@ inline url parse_secure_url(std::string const& text, std::string const& field) {
   return parts;
 }
 
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
-#endif  // CIBMTR_AUTH_URL_HPP
+#endif  // CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The top-level members of one JSON object (RFC 8259), and of nothing that only looks like one.
 
-#ifndef CIBMTR_AUTH_JSON_OBJECT_HPP
-#define CIBMTR_AUTH_JSON_OBJECT_HPP
+#ifndef CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
+#define CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -15,6 +15,7 @@
 #include <cibmtr_auth/secret.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 namespace detail {
 
 struct json_member {
@@ -183,6 +184,7 @@ inline bool json_object::read(std::string const& text) {
 }
 
 }  // namespace detail
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
-#endif  // CIBMTR_AUTH_JSON_OBJECT_HPP
+#endif  // CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
