@@ -22,14 +22,14 @@ trap 'exit 130' INT TERM
 
 # compile PROGRAM SOURCE: unless it is newer than everything it is made of.
 compile() {
-  if [ -x "build/try/$1" ] && [ -z "$(find include examples/*.?pp -newer "build/try/$1")" ]; then return; fi
+  if [ -x "build/try/$1" ] && [ -z "$(find include examples -name "*.?pp" -newer "build/try/$1")" ]; then return; fi
   g++ -std=c++11 -Iinclude "examples/$2" -o "build/try/$1.$$" $(pkg-config --cflags --libs cpp-httplib openssl) -pthread
   mv "build/try/$1.$$" "build/try/$1"
 }
 mkdir -p build/try
 echo "Compiling (some seconds the first time)"
-compile cibmtr-sandbox sandbox.cpp &
-compile cibmtr-token cibmtr-token.cpp
+compile cibmtr-sandbox sandbox/sandbox.cpp &
+compile cibmtr-token cibmtr-token/cibmtr-token.cpp
 compile interface_engine interface_engine.cpp
 wait $!
 

@@ -7,7 +7,7 @@ set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.."
 . tests/support/packages.sh
 { has_commands meson dpkg-source && echo 'int main() {}' | clang++ -x c++ - -fsanitize=address,undefined -o /dev/null 2>/dev/null; } ||
-  install meson dpkg-dev libclang-rt-14-dev # dpkg-dev is for tests/generations.sh, beside which others install what they need
+  install meson dpkg-dev libclang-rt-14-dev # dpkg-dev is for tests/portability/generations.sh, beside which others install what they need
 unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
 
 # These do not depend on the standard, and tests/run.sh has run them.
@@ -49,15 +49,15 @@ CIBMTR_AUTH_MODEL_SEQUENCES=10000 CIBMTR_AUTH_STRESS_SECONDS=60 run threads with
   -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_STANDARD=23 -DCIBMTR_AUTH_BUILD_EXAMPLES=OFF \
   -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=thread" # OpenSSL's own locks under an example are not seen
 run meson with_meson
-run network tests/real_network.sh
-run fuzz tests/fuzz.sh 60
-run generations tests/generations.sh later &
-run reference tests/reference.sh
-run tidy tests/tidy.sh include/cibmtr_auth.hpp examples/cibmtr-token.cpp examples/submit_observations.cpp
-run compilers tests/compilers.sh
+run network tests/robustness/real_network.sh
+run fuzz tests/robustness/fuzz.sh 60
+run generations tests/portability/generations.sh later &
+run reference tests/pages/reference.sh
+run tidy tests/portability/tidy.sh include/cibmtr_auth.hpp examples/cibmtr-token/cibmtr-token.cpp examples/submit_observations/submit_observations.cpp
+run compilers tests/portability/compilers.sh
 wait
-run packages tests/packages.sh &
-run machines tests/machines.sh
+run packages tests/packages/packages.sh &
+run machines tests/portability/machines.sh
 wait
 echo "$(grep -c '^ok' $results) passed, $(grep -c '^FAILED' $results || true) failed"
 ! grep -q '^FAILED' $results

@@ -28,7 +28,7 @@ build() {
   cmake --build "$folder" || return 1
 }
 mkdir -p build
-tests/servers/install.sh || [ $? -eq 77 ]
+tests/robustness/servers/install.sh || [ $? -eq 77 ]
 build include -DCMAKE_CXX_COMPILER=g++ -DCMAKE_CXX_STANDARD=11
 build single -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_STANDARD=20 -DCIBMTR_AUTH_SINGLE_INCLUDE=ON
 

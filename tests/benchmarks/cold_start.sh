@@ -21,7 +21,7 @@ for name in cibmtr_auth plain; do
   g++ -std=c++11 -O2 -Iinclude "$sources/$name.cpp" -o "$built/$name" $flags -pthread
 done
 # shellcheck disable=SC2086
-g++ -std=c++11 -O2 examples/sandbox.cpp -o "$built/cibmtr-sandbox" $flags -pthread
+g++ -std=c++11 -O2 examples/sandbox/sandbox.cpp -o "$built/cibmtr-sandbox" $flags -pthread
 gcc -O2 "$sources/openssl.c" -o "$built/openssl" -lssl -lcrypto
 GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$PWD/$built/go" go build -o "$built/cold_oauth2" "$sources/oauth2.go"
 

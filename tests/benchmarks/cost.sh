@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What including us costs: processor seconds of the compiler at -O0 (median of 7, in turns, so that a busy moment of the machine
 # hits all alike), size of the object, and what one get() adds to a program. Installs what it needs on Debian. Takes 3 minutes.
-# cpp-httplib as one header, as upstream ships it, is measured when tests/generations.sh has fetched it.
+# cpp-httplib as one header, as upstream ships it, is measured when tests/portability/generations.sh has fetched it.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/../.."
 . tests/support/packages.sh
@@ -39,7 +39,7 @@ if [ -n "$one_header" ]; then
   file 'cpp-httplib, one header' "#include \"$PWD/$one_header\""
   file 'cibmtr_auth with that' "#include \"$PWD/$one_header\"" '#include <cibmtr_auth.hpp>'
 else
-  echo "SKIPPED cpp-httplib as one header: tests/generations.sh fetches it" >&2
+  echo "SKIPPED cpp-httplib as one header: tests/portability/generations.sh fetches it" >&2
 fi
 
 compile=(g++ -std=c++11 -DCPPHTTPLIB_OPENSSL_SUPPORT -Iinclude)

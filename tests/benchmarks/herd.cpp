@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "../support/fake_server.hpp"
+#include "support/fake_server.hpp"
 
 using namespace cibmtr_auth;
 

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "../support/fake_server.hpp"
-#include "../support/picture.hpp"
+#include "support/fake_server.hpp"
+#include "support/picture.hpp"
 
 using namespace cibmtr_auth;
 using std::chrono::minutes;

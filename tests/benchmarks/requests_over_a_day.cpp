@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "../support/fake_server.hpp"
-#include "../support/folder.hpp"
-#include "../support/picture.hpp"
+#include "support/fake_server.hpp"
+#include "support/folder.hpp"
+#include "support/picture.hpp"
 
 using namespace cibmtr_auth;
 using std::chrono::minutes;

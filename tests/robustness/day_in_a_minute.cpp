@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// A day of an interface engine in a minute: tokens that live for seconds, and everything that can go wrong.
+// CIBMTR_AUTH_DAY_SECONDS sets for how long.
+
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cibmtr_auth.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../examples/sandbox/sandbox.hpp"
+#include "support/folder.hpp"
+#include "support/raw_server.hpp"
+
+namespace {
+
+std::atomic<long> wall_clock_step{0};
+
+}  // namespace
+
+/// This program's wall clock is stepped; its other clocks are the system's.
+extern "C" int clock_gettime(clockid_t clock_id, timespec* tp) noexcept {
+  long const failed = syscall(SYS_clock_gettime, clock_id, tp);
+  tp->tv_sec += clock_id == CLOCK_REALTIME ? wall_clock_step.load() : 0;
+  return static_cast<int>(failed);
+}
+
+using namespace cibmtr_auth;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+using tests::connection;
+
+namespace {
+
+/// Which calls the server took, and whether the engine kept to what the server asked of it.
+class journal {
+ public:
+  /// The server's log: `METHOD PATH STATUS (note)`.
+  void add(std::string const& line) {
+    std::lock_guard<std::mutex> const lock(mutex_);
+    std::size_t const end = line.find(' ', line.find(' ') + 1);
+    std::string const name = line.substr(line.rfind('/', end) + 1, end - line.rfind('/', end) - 1);
+    arrived_[name] += line.compare(end, 4, " 401") == 0 ? 0 : 1;
+  }
+  int arrived(std::string const& call) const {
+    std::lock_guard<std::mutex> const lock(mutex_);
+    auto const found = arrived_.find(call);
+    return found == arrived_.end() ? 0 : found->second;
+  }
+
+  /// `send`, watched.
+  transport watched(transport const& send) {
+    return [this, send](http_request const& request) {
+      {
+        std::lock_guard<std::mutex> const lock(mutex_);
+        asked_early_ += steady_clock::now() < may_ask_at_ ? 1 : 0;
+      }
+      http_response answer = send(request);
+      std::lock_guard<std::mutex> const lock(mutex_);
+      if (!answer.header_values("Retry-After").empty()) {
+        may_ask_at_ = steady_clock::now() + seconds(std::stoi(answer.header_values("Retry-After")[0]));
+      }
+      return answer;
+    };
+  }
+  int asked_early() const {
+    std::lock_guard<std::mutex> const lock(mutex_);
+    return asked_early_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, int> arrived_;
+  steady_clock::time_point may_ask_at_;
+  int asked_early_ = 0;
+};
+
+/// Stands between engine and server, and resets a connection now and then, after some of its bytes.
+class unsteady_wire {
+ public:
+  unsteady_wire(int port, unsigned seed)
+      : random_(seed), server_(new tests::raw_server([this, port](connection const& peer) {
+          auto const fate = random_() % 12;
+          auto const pieces = random_() % 6;
+          int const own = dup(peer.socket());
+          passing_.emplace_back([this, own, port, fate, pieces] { pass(connection(own), port, fate == 0, pieces); });
+        })) {}
+  ~unsteady_wire() {
+    server_.reset();  // which ends new connections
+    for (std::thread& one : passing_) {
+      one.join();
+    }
+  }
+  unsteady_wire(unsteady_wire const&) = delete;
+  unsteady_wire& operator=(unsteady_wire const&) = delete;
+  int port() const { return server_->port(); }
+  int resets() const { return resets_; }
+
+ private:
+  void pass(connection const& peer, int port, bool is_reset, std::mt19937::result_type pieces) {
+    connection const server(tests::connect_to(port));
+    if (!is_reset) {
+      peer.relay(server);
+      return;
+    }
+    ++resets_;
+    while (pieces-- > 0 && server.send(peer.receive()) && peer.send(server.receive())) {
+    }
+    linger const at_once = {1, 0};
+    setsockopt(peer.socket(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  }
+
+  std::mt19937 random_;
+  std::atomic<int> resets_{0};
+  std::vector<std::thread> passing_;
+  std::unique_ptr<tests::raw_server> server_;
+};
+
+/// How each call of one engine thread ended.
+struct outcomes {
+  std::vector<std::string> answered;
+  std::vector<std::string> failed;
+  std::vector<std::string> refused;
+  std::string surprise;
+};
+
+class engine {
+ public:
+  engine(std::string const& origin, credentials const& who, std::string const& ca_file,
+         std::string const& cache_directory, journal& seen)
+      : token_url_(origin + "/oauth2/aussandbox/v1/token"), api_url_(origin + "/cibmtr-fhir-backend/v1/r4/") {
+    options_.https.ca_file = ca_file;
+    options_.https.timeout = seconds(2);
+    environment const here = {"sandbox", token_url_.c_str(), token_url_.c_str(), ""};
+    options_.store = std::make_shared<token_file>(cache_directory, fingerprint(here, who));
+    https_ = https_transport(options_.https);
+    tokens_.reset(new token_cache(make_token_cache(here, who, seen.watched(https_), options_)));
+  }
+
+  token_cache const& tokens() const { return *tokens_; }
+
+  void call(std::string const& name, outcomes& into) const {
+    auto const start = steady_clock::now();
+    try {
+      int const status = call_with_token(*tokens_, [&](token const& held) {
+        return https_({"POST", api_url_ + name, {bearer_header(held)}, "{}"}).status;
+      });
+      (status == 401 ? into.refused : into.answered).push_back(name);
+    } catch (error const& failure) {
+      bool const is_expected = failure.kind() != error_kind::rejected && failure.kind() != error_kind::configuration;
+      into.surprise = is_expected ? into.surprise : failure.what();
+      into.failed.push_back(name);
+    } catch (std::exception const& other) {
+      into.surprise = other.what();
+    }
+    if (steady_clock::now() - start > seconds(15)) {  // four exchanges at the most, on a busy machine
+      into.surprise = "a call that did not end";
+    }
+  }
+
+ private:
+  std::string token_url_;
+  std::string api_url_;
+  token_cache_options options_;
+  std::unique_ptr<token_cache> tokens_;
+  transport https_;
+};
+
+sandbox::answer failed_token_answer(std::mt19937& random) {
+  switch (random() % 5) {
+    case 0: return sandbox::answer(429, {{"Retry-After", "2"}}, "application/json", R"({"errorCode":"E0000047"})");
+    case 1: return sandbox::answer(503, {}, "text/html", "<html>Busy</html>");
+    case 2: return sandbox::answer(200, {}, "text/html", "<html>Log in</html>");
+    case 3: return sandbox::answer(200, {}, "application/json", "{\"access_token\":");
+    default: return sandbox::answer(503, {}, "", "", milliseconds(random() % 3000));
+  }
+}
+
+/// One thing that goes wrong outside the engine.
+void make_trouble(sandbox::server& server, bool may_fail_token_request, std::mt19937& random) {
+  switch (random() % 8) {
+    case 0: server.answer_api_next(sandbox::answer(503)); return;
+    case 1: server.answer_api_next(sandbox::answer(401)); return;
+    case 2: server.revoke_all(); return;
+    case 3: server.life(seconds(1 + random() % 6)); return;
+    case 4: wall_clock_step = static_cast<long>(random() % 200000) - 100000; return;
+    default: break;
+  }
+  if (may_fail_token_request) {
+    server.answer_next(failed_token_answer(random));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("through a day of faults every call ends with an answer or a clear error, none is lost or doubled") {
+  char const* const asked_for = std::getenv("CIBMTR_AUTH_DAY_SECONDS");
+  int const length = asked_for ? std::atoi(asked_for) : 5;
+  auto const end = steady_clock::now() + seconds(length);
+  unsigned const seed = std::random_device()();
+  CAPTURE(seed);
+
+  journal seen;
+  sandbox::options chosen;
+  chosen.life = seconds(3);
+  chosen.log = [&seen](std::string const& line) { seen.add(line); };
+  sandbox::server server(chosen);
+  tests::folder const place;
+  tests::write_text(place / "ca.pem", server.ca_pem());
+  unsteady_wire wire(server.port(), seed);
+  std::string const origin = "https://localhost:" + std::to_string(wire.port());
+  sandbox::account const& user = server.user();
+  engine const calls(origin, {user.client_id, user.client_secret, user.scope, user.username, user.password},
+                     place / "ca.pem", place / "cache", seen);
+
+  std::vector<outcomes> results(4);
+  std::atomic<bool> is_over{false};
+  std::vector<std::thread> callers;
+  for (std::size_t thread = 0; thread < results.size(); ++thread) {
+    callers.emplace_back([&, thread] {
+      for (int i = 0; !is_over; ++i) {
+        calls.call("call-" + std::to_string(thread) + "-" + std::to_string(i), results[thread]);
+        std::this_thread::sleep_for(milliseconds(20));
+      }
+    });
+  }
+  std::mt19937 random(seed);
+  int failed_at = 0;
+  while (steady_clock::now() < end) {
+    bool const may_fail = server.token_requests() > failed_at + 1;
+    failed_at = may_fail ? server.token_requests() : failed_at;
+    make_trouble(server, may_fail, random);
+    std::this_thread::sleep_for(milliseconds(200 + random() % 400));
+  }
+  is_over = true;
+  for (std::thread& caller : callers) {
+    caller.join();
+  }
+
+  std::size_t answered = 0;
+  std::size_t failed = 0;
+  for (outcomes const& one : results) {
+    CHECK(one.surprise == "");
+    CHECK(std::all_of(one.answered.begin(), one.answered.end(),
+                      [&](std::string const& name) { return seen.arrived(name) == 1; }));
+    CHECK(std::all_of(one.failed.begin(), one.failed.end(),
+                      [&](std::string const& name) { return seen.arrived(name) <= 1; }));
+    CHECK(std::all_of(one.refused.begin(), one.refused.end(),
+                      [&](std::string const& name) { return seen.arrived(name) == 0; }));
+    answered += one.answered.size();
+    failed += one.failed.size() + one.refused.size();
+  }
+  token_cache_status const status = calls.tokens().status();
+  MESSAGE(answered << " calls answered, " << failed << " failed, " << server.token_requests() << " token requests, "
+                   << wire.resets() << " connections reset");
+  CHECK(answered > 0);
+  CHECK(seen.asked_early() == 0);
+  CHECK(static_cast<int>(status.requests) >= server.token_requests());
+  CHECK(server.token_requests() <=
+        2 * length + 10);  // no token lives less than a second, no pause is under half of one
+}
