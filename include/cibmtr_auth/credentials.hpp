@@ -65,61 +65,80 @@ inline bool uses_password_grant(credentials const& c) {
   return !c.username.empty();
 }
 
+inline bool are_equal(credentials const& a, credentials const& b) {
+  return a.client_id == b.client_id && a.client_secret.reveal() == b.client_secret.reveal() && a.scope == b.scope &&
+         a.username == b.username && a.password.reveal() == b.password.reveal();
+}
+
 }  // namespace detail
 
 inline void credentials::validate() const {
   detail::require(!client_id.empty(), "client_id",
-          "is empty: fill in the Application Client ID from CIBMTR (CIBMTR_CLIENT_ID)");
+                  "is empty: fill in the Application Client ID from CIBMTR (CIBMTR_CLIENT_ID)");
   detail::require(detail::is_printable_ascii(client_id), "client_id",
-          "contains a control or non-ASCII character: copy it again, without line breaks");
+                  "contains a control or non-ASCII character: copy it again, without line breaks");
   detail::require(client_id.front() != ' ' && client_id.back() != ' ', "client_id",
-          "begins or ends with a space: copy it again");
+                  "begins or ends with a space: copy it again");
   detail::require(!client_secret.empty(), "client_secret",
-          "is empty: fill in the Application Client Secret from CIBMTR (CIBMTR_CLIENT_SECRET)");
+                  "is empty: fill in the Application Client Secret from CIBMTR (CIBMTR_CLIENT_SECRET)");
   detail::require(detail::is_printable_ascii(client_secret.reveal()), "client_secret",
-          "contains a control or non-ASCII character: copy it again, without line breaks");
+                  "contains a control or non-ASCII character: copy it again, without line breaks");
   detail::require(!scope.empty(), "scope", "is empty: fill in the Application Scope from CIBMTR (CIBMTR_SCOPE)");
   detail::require(detail::is_scope(scope), "scope",
-          "is not a list of scope tokens (printable ASCII but \" and \\, one space between two of them)");
-  detail::require(!username.empty() || password.empty(), "username",
-          "is empty although there is a password: give both (CIBMTR_USERNAME), or neither for the client_credentials "
-          "grant");
-  detail::require(username.empty() || !password.empty(), "password",
-          "is empty although there is a username: give both (CIBMTR_PASSWORD), or neither for the client_credentials "
-          "grant");
+                  "is not a list of scope tokens (printable ASCII but \" and \\, one space between two of them)");
+  detail::require(
+      !username.empty() || password.empty(), "username",
+      "is empty although there is a password: give both (CIBMTR_USERNAME), or neither for the client_credentials "
+      "grant");
+  detail::require(
+      username.empty() || !password.empty(), "password",
+      "is empty although there is a username: give both (CIBMTR_PASSWORD), or neither for the client_credentials "
+      "grant");
   detail::require(detail::is_utf8_text(username), "username", "contains a control character or is not UTF-8");
   detail::require(detail::is_utf8_text(password.reveal()), "password", "contains a control character or is not UTF-8");
 }
 
 namespace detail {
 
-/// The whole of a small file, which errors call `what`. Read unbuffered into a string that never grows, so that
-/// nothing of it stays behind.
-inline secret read_secret_file(std::string const& path, std::string const& what) {
-  constexpr std::size_t most = 64 * 1024;
-  std::string text(most + 1, '\0');
-  std::FILE* const file = std::fopen(path.c_str(), "rb");
-  if (!file) {
-    require(false, what, "cannot be opened (" + std::generic_category().message(errno) + ")");
-  }
-  std::setvbuf(file, nullptr, _IONBF, 0);
-  text.resize(std::fread(&text[0], 1, text.size(), file));
-  bool const is_read = std::ferror(file) == 0;
-  std::fclose(file);
+/// The whole of a small file, which errors call `subject`. Unbuffered, into a string that never grows, so that no copy of
+/// the text stays behind. Repeats what a signal interrupts. The mode closes the file when another program is executed.
+inline secret read_secret_file(std::string const& path, std::string const& subject) {
+#ifdef _WIN32
+  char const* const mode = "rbN";
+#else
+  char const* const mode = "rbe";
+#endif
+  std::FILE* file = nullptr;
+  do {
+    errno = 0;
+    file = std::fopen(path.c_str(), mode);
+  } while (!file && errno == EINTR);
+  require(file != nullptr, subject, "cannot be opened (" + std::generic_category().message(errno) + ")");
 
-  bool const is_too_long = text.size() > most;
+  constexpr std::size_t max_size = 64 * 1024;
+  std::string text(max_size + 1, '\0');
+  std::size_t size = 0;
+  int problem = 0;
+  std::setvbuf(file, nullptr, _IONBF, 0);
+  do {
+    errno = 0;
+    std::clearerr(file);
+    size += std::fread(&text[size], 1, text.size() - size, file);
+    problem = std::ferror(file) != 0 ? errno : 0;
+  } while (problem == EINTR);
+  std::fclose(file);
+  text.resize(size);
   secret content(std::move(text));
-  require(is_read, what, "cannot be read (is it a folder?)");
-  require(!is_too_long, what, "is longer than 64 KiB");
+  require(problem == 0, subject, "cannot be read (" + std::generic_category().message(problem) + ")");
+  require(size <= max_size, subject, "is longer than 64 KiB");
   for (char const* mark : {"\xEF\xBB\xBF", "\xFF\xFE", "\xFE\xFF"}) {
-    require(content.reveal().compare(0, std::strlen(mark), mark) != 0, what,
+    require(content.reveal().compare(0, std::strlen(mark), mark) != 0, subject,
             "starts with a byte-order mark: save it as UTF-8 without one");
   }
   return content;
 }
 
-/// Editors and `echo` end a file with one line break that belongs to nobody's password. A second one is left,
-/// and refused later.
+/// Editors and `echo` end a file with one line break that is not part of the value. `validate()` rejects a second one.
 inline secret without_last_line_break(secret const& text) {
   std::string const& all = text.reveal();
   std::size_t length = all.size();
@@ -133,56 +152,51 @@ inline secret secret_from_env(std::string const& name) {
   std::string const file_name = name + "_FILE";
   char const* const value = std::getenv(name.c_str());
   char const* const path = std::getenv(file_name.c_str());
-  if (value && path) {
-    throw error(error_kind::configuration, name + " and " + file_name + " are both set: keep one of them");
-  }
-  // The path is not quoted: it may be a secret, put into the wrong variable.
+  require(!value || !path, name + " and " + file_name, "are both set: keep one of them");
+  // Errors do not quote the path, because somebody may have put the secret into the wrong variable.
   return without_last_line_break(path ? read_secret_file(path, "the file that " + file_name + " names")
-                                      : secret(value ? value : ""));
+                                      : secret(value));
 }
 
 }  // namespace detail
 
-/// From `CIBMTR_CLIENT_ID`, `CIBMTR_CLIENT_SECRET`, `CIBMTR_SCOPE`, `CIBMTR_USERNAME` and `CIBMTR_PASSWORD`, each of
-/// which may instead be named `…_FILE` and hold the path of a file with the value. One line break at the end is
-/// dropped, no more. An unset variable gives an empty field. Throws `configuration` when a file cannot be read or a
-/// variable is set both ways.
-inline credentials credentials_from_env() {
-  credentials c;
-  c.client_id = detail::secret_from_env("CIBMTR_CLIENT_ID").reveal();
-  c.client_secret = detail::secret_from_env("CIBMTR_CLIENT_SECRET");
-  c.scope = detail::secret_from_env("CIBMTR_SCOPE").reveal();
-  c.username = detail::secret_from_env("CIBMTR_USERNAME").reveal();
-  c.password = detail::secret_from_env("CIBMTR_PASSWORD");
-  return c;
+/// From the environment variables `CIBMTR_CLIENT_ID`, `CIBMTR_CLIENT_SECRET`, `CIBMTR_SCOPE`, `CIBMTR_USERNAME` and
+/// `CIBMTR_PASSWORD`, or the same with another prefix. Each may instead be named `..._FILE` and hold the path of a file
+/// that contains the value, as for secrets in containers. One line break at the end is dropped, no more. An unset variable
+/// gives an empty field. Throws `configuration` if a file cannot be read or a variable is set both ways.
+inline credentials credentials_from_env(std::string const& prefix = "CIBMTR_") {
+  return credentials(
+      detail::secret_from_env(prefix + "CLIENT_ID").reveal(), detail::secret_from_env(prefix + "CLIENT_SECRET"),
+      detail::secret_from_env(prefix + "SCOPE").reveal(), detail::secret_from_env(prefix + "USERNAME").reveal(),
+      detail::secret_from_env(prefix + "PASSWORD"));
 }
 
-/// From a file with one JSON object whose members are `client_id`, `client_secret`, `scope` and, for the password grant,
-/// `username` and `password`, all strings. Throws `configuration` when the file is anything else; a member
-/// misspelt must not silently select the other grant.
+/// From a file that contains one JSON object with the members `client_id`, `client_secret`, `scope` and, for the password
+/// grant, `username` and `password`, all strings. Throws `configuration` if the file contains anything else: a misspelt
+/// `username` must not silently select the other grant.
 inline credentials credentials_from_file(std::string const& path) {
-  // Neither is this path quoted: somebody may have given the content.
-  std::string const what = "the credentials file";
-  secret const text = detail::read_secret_file(path, what);
-  detail::require(!text.empty(), what, "is empty");
+  // Errors do not quote the path, because somebody may have passed the content instead.
+  std::string const subject = "the credentials file";
+  secret const text = detail::read_secret_file(path, subject);
+  detail::require(!text.empty(), subject, "is empty");
   detail::json_object object;
   bool const is_object = object.read(text.reveal());
-  detail::require(is_object, what,
-                  std::string(object.problem()) +
-                      ": compare its commas and quotes; in a value \" and \\ are written \\\" and \\\\");
+  detail::require(
+      is_object, subject,
+      std::string(object.problem()) + ": check its commas and quotes; inside a value, write \" as \\\" and \\ as \\\\");
 
   credentials c;
   for (detail::json_member const& member : object) {
     std::string const& name = member.name;
-    secret const& value = member.text;
     bool const is_known =
         name == "client_id" || name == "client_secret" || name == "scope" || name == "username" || name == "password";
-    detail::require(is_known, what, "has a member other than client_id, client_secret, scope, username and password");
-    detail::require(member.is == detail::json_member::type::string, what, "has a " + name + " that is not a string");
+    detail::require(is_known, subject,
+                    "has a member other than client_id, client_secret, scope, username and password");
+    detail::require(member.type == detail::json_type::string, subject, "has a " + name + " that is not a string");
     if (name == "client_secret" || name == "password") {
-      (name == "password" ? c.password : c.client_secret) = value;
+      (name == "password" ? c.password : c.client_secret) = member.text;
     } else {
-      (name == "client_id" ? c.client_id : name == "scope" ? c.scope : c.username) = value.reveal();
+      (name == "client_id" ? c.client_id : name == "scope" ? c.scope : c.username) = member.text.reveal();
     }
   }
   return c;
