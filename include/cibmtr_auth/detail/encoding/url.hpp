@@ -14,27 +14,24 @@
 
 namespace cibmtr_auth {
 inline namespace v1_0 {
+namespace detail {
 
 /// The parts of an absolute `http` or `https` URL (RFC 3986, section 3).
 struct url {
   std::string scheme;     ///< `http` or `https`
   std::string user_info;  ///< `user:password`, still percent-encoded; only a proxy's URL may have one
   std::string host;       ///< in lower case; an IPv6 address without its brackets
-  int port;               ///< the scheme's own when the URL names none
-  std::string target;     ///< path and query, `/` at the least
+  int port;               ///< the scheme's default if the URL has none
+  std::string target;     ///< path and query, at least `/`
 
-  /// `host:port` as a `Host` header and a certificate's owner would write it.
+  /// `host:port` as in a `Host` header: without the scheme's default port.
   std::string authority() const {
     std::string const name = host.find(':') == std::string::npos ? host : "[" + host + "]";
     return port == (scheme == "https" ? 443 : 80) ? name : name + ":" + std::to_string(port);
   }
+  /// `https://host:port`, without a default port: equal for URLs of the same origin (RFC 6454, section 6.2).
+  std::string origin() const { return scheme + "://" + authority(); }
 };
-
-namespace detail {
-
-inline error bad_url(std::string const& field, std::string const& problem) {
-  return error(error_kind::configuration, field + " " + problem);
-}
 
 inline std::string percent_decode(std::string const& text) {
   std::string bytes;
@@ -52,14 +49,11 @@ inline std::string percent_decode(std::string const& text) {
 
 /// 1 to 65535, digits only; 0 for anything else.
 inline int port_number(std::string const& digits) {
-  if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos) {
-    return 0;
-  }
-  int const port = std::stoi(digits);
+  int const port = is_number(digits) && digits.size() <= 5 ? std::stoi(digits) : 0;
   return port <= 65535 ? port : 0;
 }
 
-/// `localhost`, `::1` or 127.0.0.0/8, each in its usual spelling only: another may be looked up as a name, which
+/// `localhost`, `::1` or 127.0.0.0/8, each in its usual spelling only: another one may be looked up as a name, which
 /// leads anywhere (127.1.1.1.1).
 inline bool is_loopback(std::string const& host) {
   auto octet = [](unsigned value) { return "." + std::to_string(value & 255U); };
@@ -71,27 +65,19 @@ inline bool is_loopback(std::string const& host) {
           host == "127" + octet(b) + octet(c) + octet(d));
 }
 
-}  // namespace detail
-
-/// Takes `text` apart. Throws a `configuration` error that names `field` and never quotes the text, which may
-/// hold a password.
+/// Splits `text`. Throws a `configuration` error that names `field` and never quotes the text, which may contain a password.
 inline url parse_url(std::string const& text, std::string const& field) {
-  using detail::bad_url;
-  if (!detail::is_printable_ascii(text) || text.find(' ') != std::string::npos) {
-    throw bad_url(field,
-                  "holds a space, a control character or a non-ASCII one: write those percent-encoded, "
-                  "an international host name in its xn-- form");
-  }
-  if (text.find('#') != std::string::npos) {
-    throw bad_url(field, "has a fragment (#...): remove it");
-  }
+  require(!text.empty(), field, "is empty");
+  require(
+      is_printable_ascii(text) && text.find(' ') == std::string::npos, field,
+      "contains a space, a control character or a non-ASCII character: percent-encode it, or write an international "
+      "host name in its xn-- form");
+  require(text.find('#') == std::string::npos, field, "has a fragment (#...): remove it");
 
   url parts;
   std::size_t const colon = text.find("://");
-  parts.scheme = detail::to_lower(text.substr(0, colon == std::string::npos ? 0 : colon));
-  if (parts.scheme != "https" && parts.scheme != "http") {
-    throw bad_url(field, "does not start with https://");
-  }
+  parts.scheme = to_lower(text.substr(0, colon == std::string::npos ? 0 : colon));
+  require(parts.scheme == "https" || parts.scheme == "http", field, "does not start with https://");
 
   std::size_t const start = colon + 3;
   std::size_t const end = (std::min)(text.find_first_of("/?", start), text.size());
@@ -107,40 +93,36 @@ inline url parse_url(std::string const& text, std::string const& field) {
     host_and_port.erase(0, at + 1);
   }
 
-  bool const bracketed = !host_and_port.empty() && host_and_port[0] == '[';
+  bool const is_bracketed = !host_and_port.empty() && host_and_port[0] == '[';
   std::size_t const host_end =
-      bracketed ? host_and_port.find(']') : (std::min)(host_and_port.find(':'), host_and_port.size());
-  if (host_end == std::string::npos || host_end == (bracketed ? 1U : 0U)) {
-    throw bad_url(field, "names no host");
-  }
-  parts.host = detail::to_lower(bracketed ? host_and_port.substr(1, host_end - 1) : host_and_port.substr(0, host_end));
-  char const* const allowed = bracketed ? "0123456789abcdef:." : "0123456789abcdefghijklmnopqrstuvwxyz-._";
-  if (parts.host.find_first_not_of(allowed) != std::string::npos || parts.host[0] == '.' ||
-      parts.host.find("..") != std::string::npos) {
-    throw bad_url(field, "has a host name with a character that host names do not have, or with an empty part");
-  }
+      is_bracketed ? host_and_port.find(']') : (std::min)(host_and_port.find(':'), host_and_port.size());
+  std::size_t const host_start = is_bracketed ? 1 : 0;
+  require(host_end != std::string::npos && host_end > host_start, field, "has no host");
+  parts.host = to_lower(host_and_port.substr(host_start, host_end - host_start));
+  char const* const allowed = is_bracketed ? "0123456789abcdef:." : "0123456789abcdefghijklmnopqrstuvwxyz-._";
+  require(parts.host.find_first_not_of(allowed) == std::string::npos && parts.host[0] != '.' &&
+              parts.host.find("..") == std::string::npos,
+          field, "has a host name with a character that host names cannot have, or with an empty label");
 
-  std::string const rest = host_and_port.substr(host_end + (bracketed ? 1 : 0));
-  parts.port = rest.empty() ? (parts.scheme == "https" ? 443 : 80) : detail::port_number(rest.substr(1));
-  if (parts.port == 0 || (!rest.empty() && rest[0] != ':')) {
-    throw bad_url(field, "has a port that is not a number from 1 to 65535");
-  }
+  std::string const rest = host_and_port.substr(host_end + host_start);
+  parts.port = rest.empty() ? (parts.scheme == "https" ? 443 : 80) : port_number(rest.substr(1));
+  require(parts.port != 0 && (rest.empty() || rest[0] == ':'), field,
+          "has a port that is not a number from 1 to 65535");
   return parts;
 }
 
-/// A URL that a credential or a token may be sent to: `https`, or `http` to this very machine; no user
-/// info. Throws like `parse_url`.
+/// A URL that a credential or a token may be sent to: `https`, or `http` to localhost; without user info. Throws like
+/// `parse_url`.
 inline url parse_secure_url(std::string const& text, std::string const& field) {
   url parts = parse_url(text, field);
-  if (!parts.user_info.empty()) {
-    throw detail::bad_url(field, "has user info (user:password@): remove it, credentials travel in the request");
-  }
-  if (parts.scheme != "https" && !detail::is_loopback(parts.host)) {
-    throw detail::bad_url(field, "is http:// and would send secrets readable by anyone on the way: use https://");
-  }
+  require(parts.user_info.empty(), field,
+          "has user info (user:password@): remove it, because credentials travel in the request");
+  require(parts.scheme == "https" || is_loopback(parts.host), field,
+          "is http://, where anybody on the way could read the secrets: use https://");
   return parts;
 }
 
+}  // namespace detail
 }  // namespace v1_0
 }  // namespace cibmtr_auth
 
