@@ -21,7 +21,7 @@
 
 namespace {
 
-/// Whole or not at all: a reader never sees half of it. Does nothing without a name.
+/// Atomic: a reader never sees half a file. Does nothing without a name.
 void write_file(std::string const& name, std::string const& content, mode_t mode) {
   if (name.empty()) {
     return;
@@ -65,37 +65,39 @@ void print_with_time(std::string const& line) {
 int main(int argc, char** argv) {
   sandbox::options chosen;
   chosen.log = print_with_time;
-  auto life = chosen.life.count();
+  auto lifetime = chosen.life.count();
   std::string ca_file;
   std::string credentials_file;
   std::string ready_file;
 
-  CLI::App app("A stand-in for CIBMTR's token server and Direct FHIR API, on loopback.", "cibmtr-sandbox");
-  app.add_option("--port", chosen.port, "listen here; 0 takes any free port")
+  CLI::App app("A sandbox for CIBMTR's token server and Direct FHIR API, on localhost.", "cibmtr-sandbox");
+  app.add_option("--port", chosen.port, "port to listen on; 0 takes any free one")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
-  app.add_option("--life", life, "seconds that a token lives")->check(CLI::Range(1, 31536000))->capture_default_str();
+  app.add_option("--life", lifetime, "lifetime of a token in seconds")
+      ->check(CLI::Range(1, 31536000))
+      ->capture_default_str();
   app.add_option("--rate-limit", chosen.rate_limit, "token requests a minute")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--ca-file", ca_file, "write the certificate to trust here, as PEM");
-  app.add_option("--credentials-file", credentials_file, "write the account here, as JSON only you can read");
+  app.add_option("--ca-file", ca_file, "write the CA certificate that clients must trust here, as PEM");
+  app.add_option("--credentials-file", credentials_file, "write the account here, as JSON that only you can read");
   app.add_option("--ready-file", ready_file,
-                 "write TOKEN_URL, API_URL and PORT here once all is ready, for a shell to source");
+                 "write TOKEN_URL, API_URL and PORT here when the sandbox is ready, for a shell to source");
   app.footer(
-      "To make it misbehave, POST to https://localhost:PORT/sandbox/..., such as\n"
+      "To provoke failures, POST to https://localhost:PORT/sandbox/..., for example\n"
       "curl --cacert ca.pem -d '' https://localhost:PORT/sandbox/revoke\n"
-      "  revoke  no body: the API refuses every token issued so far\n"
-      "  unlock  no body: the account, which 10 wrong passwords in a row lock\n"
-      "  life    a number: seconds that tokens issued from now on live\n"
-      "  next    {\"status\": 503, \"body\": \"...\", \"headers\": {...}, \"delay_ms\": 0, \"times\": 1, \"after\": 0, "
-      "\"to\": \"token\"}:\n"
-      "          the next answer, or those after so many; \"to\": \"api\" for the API's\n"
-      "GET /sandbox tells what it has counted. An Observation with a meta.tag of the system urn:cibmtr-sandbox and "
-      "the\n"
-      "code refuse is refused; with the code delay-1000 it is stored, and the answer comes a second later.");
+      "  revoke  no body: the API rejects every token issued so far\n"
+      "  unlock  no body: unlock the account, which 10 wrong passwords in a row lock\n"
+      "  life    a number: lifetime in seconds of tokens issued from now on\n"
+      "  next    {\"status\": 503, \"body\": \"...\", \"headers\": {...}, \"delay_ms\": 0,\n"
+      "          \"times\": 1, \"after\": 0, \"to\": \"token\"}: send this response \"times\" times,\n"
+      "          after \"after\" usual ones; \"to\": \"api\" for API calls\n"
+      "GET /sandbox returns its counters. An Observation with a meta.tag of the system\n"
+      "urn:cibmtr-sandbox and the code refuse is rejected; with the code delay-1000 it is\n"
+      "stored, and the response comes a second later.");
   CLI11_PARSE(app, argc, argv);
-  chosen.life = std::chrono::seconds(life);
+  chosen.life = std::chrono::seconds(lifetime);
 
   sigset_t stop;
   sigemptyset(&stop);

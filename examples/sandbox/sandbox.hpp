@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A stand-in for Okta's token endpoint and the Direct FHIR API, over TLS on loopback.
+// A sandbox for Okta's token endpoint and the Direct FHIR API: an HTTPS server on localhost.
 // It shares no code with cibmtr_auth, so that neither can hide a mistake of the other.
 
 #ifndef CIBMTR_AUTH_SANDBOX_HPP
@@ -25,23 +25,20 @@
 #include <thread>
 #include <utility>
 
-#include "sandbox_certificate.hpp"
-#include "sandbox_fhir.hpp"
-#include "sandbox_message.hpp"
-#include "sandbox_okta.hpp"
+#include "certificate.hpp"
+#include "fhir.hpp"
+#include "message.hpp"
+#include "okta.hpp"
 
 namespace sandbox {
 
 struct options {
-  int port = 0;  ///< 0: any that is free
+  int port = 0;  ///< 0: any free port
   account user = {};
-  std::chrono::seconds life{1800};
+  std::chrono::seconds life{1800};                          ///< lifetime of a token
   std::string names = "DNS:localhost,IP:127.0.0.1,IP:::1";  ///< in the certificate's subjectAltName
-  int newest_tls = 0;                                       ///< for instance TLS1_1_VERSION; 0: what OpenSSL has
-  int rate_limit = 1000000;  ///< token requests a minute; the default is no limit in practice
-
-  /// Told of each answer in words; never a secret, never a token.
-  std::function<void(std::string const&)> log;
+  int rate_limit = 1000000;                     ///< token requests a minute; the default is no limit in practice
+  std::function<void(std::string const&)> log;  ///< called with one line for each response, without secrets and tokens
 };
 
 struct recorded_request {
@@ -53,44 +50,43 @@ struct recorded_request {
 
 namespace detail {
 
-/// Answers to give before any other.
+/// Responses that replace the usual ones.
 class script {
  public:
-  /// Once `after` more have been answered as usual.
-  void add(answer const& scripted, int times, int after = 0) {
-    answers_.insert(answers_.end(), static_cast<std::size_t>(after), answer(as_usual));
-    answers_.insert(answers_.end(), static_cast<std::size_t>(times), scripted);
+  /// Used once `after` more requests have had their usual response.
+  void add(response const& scripted, int times, int after = 0) {
+    responses_.insert(responses_.end(), static_cast<std::size_t>(after), response(as_usual));
+    responses_.insert(responses_.end(), static_cast<std::size_t>(times), scripted);
   }
 
-  bool take(answer& next) {
-    if (answers_.empty()) {
+  bool take(response& next) {
+    if (responses_.empty()) {
       return false;
     }
-    bool const is_scripted = answers_.front().status != as_usual;
+    bool const is_scripted = responses_.front().status != as_usual;
     if (is_scripted) {
-      next = answers_.front();
+      next = responses_.front();
     }
-    answers_.pop_front();
+    responses_.pop_front();
     return is_scripted;
   }
 
  private:
   static constexpr int as_usual = 0;  ///< no HTTP status
 
-  std::deque<answer> answers_;
+  std::deque<response> responses_;
 };
 
-/// cpp-httplib's constructor ignores SIGPIPE for the whole process: put back what was there.
-/// Its newest versions deprecate this constructor, the only one in memory that all of them have.
-inline std::unique_ptr<httplib::Server> new_https_server(certificate const& shown, int newest_tls) {
+/// Through files, because no other constructor exists in all versions of cpp-httplib from 0.11.4 to 0.53.1. The constructor
+/// ignores SIGPIPE for the whole process, so the program's own setting is restored.
+inline std::unique_ptr<httplib::Server> new_https_server(certificate const& shown) {
+  temporary_file const leaf(shown.leaf_pem());
+  temporary_file const key(shown.key_pem());
   struct sigaction before;
   sigaction(SIGPIPE, nullptr, &before);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-  std::unique_ptr<httplib::SSLServer> made(new httplib::SSLServer(shown.leaf(), shown.key()));
-  SSL_CTX_set_max_proto_version(made->ssl_context(), newest_tls);
-#pragma GCC diagnostic pop
+  std::unique_ptr<httplib::Server> made(new httplib::SSLServer(leaf.path(), key.path()));
   sigaction(SIGPIPE, &before, nullptr);
+  require(made->is_valid());
   return made;
 }
 
@@ -101,31 +97,30 @@ inline void block_sigpipe_in_this_thread() {
   pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
 }
 
-/// A number of a control message, kept within what makes sense.
-inline int whole(double value, double least, double most) {
-  return static_cast<int>((std::min)((std::max)(value, least), most));
+/// A number of a control message, limited to what makes sense.
+inline int limited(double value, double min, double max) {
+  return static_cast<int>((std::min)((std::max)(value, min), max));
 }
 
 }  // namespace detail
 
-/// Serves from its construction to its destruction, which is immediate unless a client holds a silent
-/// connection: then it takes up to 5 s. Its functions may be called from any thread, but not from
-/// `options::log`.
+/// Serves from its construction to its destruction, which takes up to 5 s if a client has an idle connection open. Its
+/// functions may be called from any thread, but not from `options::log`.
 class server {
  public:
   /// Throws `std::runtime_error` if the port is taken.
   explicit server(options chosen = options())
       : options_(std::move(chosen)),
         certificate_(options_.names),
-        http_(detail::new_https_server(certificate_, options_.newest_tls)),
+        http_(detail::new_https_server(certificate_)),
         okta_(options_.user, options_.life, options_.rate_limit) {
-    httplib::Server::Handler const handler = [this](httplib::Request const& request, httplib::Response& response) {
-      serve(request, response);
+    httplib::Server::Handler const handler = [this](httplib::Request const& request, httplib::Response& sent) {
+      serve(request, sent);
     };
     http_->Get(".*", handler).Post(".*", handler).Put(".*", handler);
     http_->Patch(".*", handler).Delete(".*", handler).Options(".*", handler);
     http_->new_task_queue = [] { return new httplib::ThreadPool(16); };
-    http_->set_keep_alive_max_count(1);  // an idle connection would hold up the destructor
+    http_->set_keep_alive_max_count(1);  // an idle connection would delay the destructor
     bind();
     listener_ = std::thread([this] {
       detail::block_sigpipe_in_this_thread();  // and in those that it starts
@@ -155,25 +150,25 @@ class server {
   std::string token_url() const { return origin() + authorization_server::path(); }
   std::string api_url() const { return origin() + fhir_server::path(); }
 
-  /// The next `times` token requests get exactly this, whatever they ask.
-  void answer_next(answer const& scripted, int times = 1) {
+  /// The response to the next `times` token requests, whatever they contain.
+  void respond_next(response const& scripted, int times = 1) {
     lock_guard const lock(mutex_);
     token_script_.add(scripted, times);
   }
 
-  /// The same for calls of the API.
-  void answer_api_next(answer const& scripted, int times = 1) {
+  /// The same for API calls.
+  void respond_api_next(response const& scripted, int times = 1) {
     lock_guard const lock(mutex_);
     api_script_.add(scripted, times);
   }
 
-  /// Of the tokens issued from now on.
+  /// The lifetime of tokens issued from now on.
   void life(std::chrono::seconds chosen) {
     lock_guard const lock(mutex_);
-    okta_.life(chosen);
+    okta_.lifetime(chosen);
   }
 
-  /// The API refuses every token issued so far.
+  /// The API rejects every token issued so far.
   void revoke_all() {
     lock_guard const lock(mutex_);
     okta_.revoke_all();
@@ -206,7 +201,7 @@ class server {
   void bind() {
     socket_t listening = INVALID_SOCKET;
     http_->set_socket_options([&listening](socket_t socket) {
-      int const yes = 1;  // but no SO_REUSEPORT, with which two sandboxes could share a port
+      int const yes = 1;  // no SO_REUSEPORT: two sandboxes could share a port
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
       listening = socket;
     });
@@ -219,26 +214,26 @@ class server {
     if (port_ <= 0) {
       throw std::runtime_error("cannot listen on port " + std::to_string(options_.port));
     }
-    ::listen(listening, SOMAXCONN);  // in cpp-httplib's own queue of 5 a crowd waits for a second
+    ::listen(listening, SOMAXCONN);  // cpp-httplib's queue of 5 delays many clients at once by a second
   }
 
   std::string origin() const { return "https://localhost:" + std::to_string(port_); }
 
-  void serve(httplib::Request const& request, httplib::Response& response) {
+  void serve(httplib::Request const& request, httplib::Response& sent) {
     std::unique_lock<std::mutex> lock(mutex_);
-    answer const reply = route(request);
+    response const reply = route(request);
     stop_.wait_for(lock, reply.delay, [this] { return stopping_; });
 
-    response.status = reply.status;
-    response.body = reply.body;
+    sent.status = reply.status;
+    sent.body = reply.body;
     for (auto const& header : reply.headers) {
-      response.set_header(header.first, header.second);
+      sent.set_header(header.first, header.second);
     }
-    if (!response.has_header("Date")) {
-      response.set_header("Date", detail::http_date(std::time(nullptr)));
+    if (!sent.has_header("Date")) {
+      sent.set_header("Date", detail::http_date(std::time(nullptr)));
     }
     if (!reply.content_type.empty()) {
-      response.set_header("Content-Type", reply.content_type);
+      sent.set_header("Content-Type", reply.content_type);
     }
     if (options_.log) {
       options_.log(request.method + ' ' + request.path + ' ' + std::to_string(reply.status) +
@@ -246,9 +241,9 @@ class server {
     }
   }
 
-  answer route(httplib::Request const& request) {
+  response route(httplib::Request const& request) {
     auto const below = [&](char const* root) { return request.path.find(root) == 0; };
-    answer reply;
+    response reply;
     if (below("/oauth2/")) {
       ++token_requests_;
       last_token_request_ = {request.method, request.path, request.headers, request.body};
@@ -267,33 +262,32 @@ class server {
     return control(request.method + ' ' + request.path, parse_json(request.body));
   }
 
-  /// The functions above over HTTP, for programs, as the footer of --help tells. Post a body, be it empty: cpp-httplib
-  /// waits for it.
-  answer control(std::string const& what, picojson::value const& body) {
+  /// The functions above over HTTP, as --help lists them. A POST needs a body, even an empty one: cpp-httplib waits for it.
+  response control(std::string const& what, picojson::value const& body) {
     if (what == "POST /sandbox/revoke") {
       okta_.revoke_all();
     } else if (what == "POST /sandbox/unlock") {
       okta_.unlock();
     } else if (what == "POST /sandbox/life" && body.is<double>()) {
-      okta_.life(std::chrono::seconds(detail::whole(body.get<double>(), 0, 31536000)));
+      okta_.lifetime(std::chrono::seconds(detail::limited(body.get<double>(), 0, 31536000)));
     } else if (what == "POST /sandbox/next" && body.is<json>()) {
-      answer scripted(detail::whole(member(body, "status", 200.0), 200, 599));
+      response scripted(detail::limited(member(body, "status", 200.0), 200, 599));
       scripted.content_type = member<std::string>(body, "content_type", "application/json");
       scripted.body = member<std::string>(body, "body", "");
-      scripted.delay = std::chrono::milliseconds(detail::whole(member(body, "delay_ms", 0.0), 0, 3600000));
+      scripted.delay = std::chrono::milliseconds(detail::limited(member(body, "delay_ms", 0.0), 0, 3600000));
       for (auto const& header : member(body, "headers", json())) {
         scripted.headers.emplace_back(header.first, header.second.to_str());
       }
       detail::script& chosen = member<std::string>(body, "to", "token") == "api" ? api_script_ : token_script_;
-      chosen.add(scripted, detail::whole(member(body, "times", 1.0), 1, 10000),
-                 detail::whole(member(body, "after", 0.0), 0, 10000));
+      chosen.add(scripted, detail::limited(member(body, "times", 1.0), 1, 10000),
+                 detail::limited(member(body, "after", 0.0), 0, 10000));
     } else if (what != "GET /sandbox") {
-      return json_answer(404, {{"error", text("The sandbox does not know this.")}});
+      return json_response(404, {{"error", text("The sandbox has no such resource.")}});
     }
-    return json_answer(200, {{"token_requests", number(token_requests_)},
-                             {"api_calls", number(api_calls_)},
-                             {"observations", number(fhir_.observations())},
-                             {"wrong_passwords", number(okta_.wrong_passwords())}});
+    return json_response(200, {{"token_requests", number(token_requests_)},
+                               {"api_calls", number(api_calls_)},
+                               {"observations", number(fhir_.observations())},
+                               {"wrong_passwords", number(okta_.wrong_passwords())}});
   }
 
   options const options_;
@@ -302,7 +296,7 @@ class server {
   int port_ = 0;
   std::thread listener_;
 
-  mutable std::mutex mutex_;  ///< over all that follows
+  mutable std::mutex mutex_;  ///< guards all members below
   std::condition_variable stop_;
   bool stopping_ = false;
   authorization_server okta_;

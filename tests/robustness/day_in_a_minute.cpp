@@ -181,28 +181,28 @@ class engine {
   transport https_;
 };
 
-sandbox::answer failed_token_answer(std::mt19937& random) {
+sandbox::response failed_token_answer(std::mt19937& random) {
   switch (random() % 5) {
-    case 0: return sandbox::answer(429, {{"Retry-After", "2"}}, "application/json", R"({"errorCode":"E0000047"})");
-    case 1: return sandbox::answer(503, {}, "text/html", "<html>Busy</html>");
-    case 2: return sandbox::answer(200, {}, "text/html", "<html>Log in</html>");
-    case 3: return sandbox::answer(200, {}, "application/json", "{\"access_token\":");
-    default: return sandbox::answer(503, {}, "", "", milliseconds(random() % 3000));
+    case 0: return sandbox::response(429, {{"Retry-After", "2"}}, "application/json", R"({"errorCode":"E0000047"})");
+    case 1: return sandbox::response(503, {}, "text/html", "<html>Busy</html>");
+    case 2: return sandbox::response(200, {}, "text/html", "<html>Log in</html>");
+    case 3: return sandbox::response(200, {}, "application/json", "{\"access_token\":");
+    default: return sandbox::response(503, {}, "", "", milliseconds(random() % 3000));
   }
 }
 
 /// One thing that goes wrong outside the engine.
 void make_trouble(sandbox::server& server, bool may_fail_token_request, std::mt19937& random) {
   switch (random() % 8) {
-    case 0: server.answer_api_next(sandbox::answer(503)); return;
-    case 1: server.answer_api_next(sandbox::answer(401)); return;
+    case 0: server.respond_api_next(sandbox::response(503)); return;
+    case 1: server.respond_api_next(sandbox::response(401)); return;
     case 2: server.revoke_all(); return;
     case 3: server.life(seconds(1 + random() % 6)); return;
     case 4: wall_clock_step = static_cast<long>(random() % 200000) - 100000; return;
     default: break;
   }
   if (may_fail_token_request) {
-    server.answer_next(failed_token_answer(random));
+    server.respond_next(failed_token_answer(random));
   }
 }
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <utility>
 
-#include "../../examples/sandbox/sandbox_certificate.hpp"
+#include "../../examples/sandbox/certificate.hpp"
 #include "raw_server.hpp"
 
 namespace tests {

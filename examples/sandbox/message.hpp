@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the sandbox sends, and how it reads and writes JSON, base64 and forms.
+// The sandbox's response, and its JSON, base64 and forms.
 
 #ifndef CIBMTR_AUTH_SANDBOX_MESSAGE_HPP
 #define CIBMTR_AUTH_SANDBOX_MESSAGE_HPP
@@ -20,12 +20,11 @@
 
 namespace sandbox {
 
-/// What is sent back.
-struct answer {
+struct response {
   using header_list = std::vector<std::pair<std::string, std::string>>;
 
-  answer(int status_ = 200, header_list headers_ = {}, std::string content_type_ = "", std::string body_ = "",
-         std::chrono::milliseconds delay_ = {})
+  response(int status_ = 200, header_list headers_ = {}, std::string content_type_ = "", std::string body_ = "",
+           std::chrono::milliseconds delay_ = {})
       : status(status_),
         headers(std::move(headers_)),
         content_type(std::move(content_type_)),
@@ -50,17 +49,17 @@ inline picojson::value number(double value) {
   return picojson::value(value);
 }
 
-inline answer json_answer(int status, json const& body, std::string const& content_type = "application/json") {
-  return answer(status, {}, content_type, picojson::value(body).serialize());
+inline response json_response(int status, json const& body, std::string const& content_type = "application/json") {
+  return response(status, {}, content_type, picojson::value(body).serialize());
 }
 
-/// A null if `body` is not JSON.
+/// Null if `body` is not JSON.
 inline picojson::value parse_json(std::string const& body) {
   picojson::value value;
   return picojson::parse(value, body).empty() ? value : picojson::value();
 }
 
-/// `otherwise` unless `object` is one and has such a member of this type.
+/// `otherwise` unless `object` has a member of that name and type.
 template <class T>
 T member(picojson::value const& object, char const* name, T const& otherwise) {
   bool const found = object.is<json>() && object.get(name).is<T>();
@@ -79,7 +78,7 @@ inline std::string base64_encode(std::string const& bytes) {
   return std::string(encoded.begin(), encoded.begin() + size);
 }
 
-/// Empty unless `encoded` is exactly what encoding gives: no line break, no loose padding bits.
+/// Empty unless `encoded` is canonical: no line break, no stray bits in the padding.
 inline std::string base64_decode(std::string const& encoded) {
   std::vector<unsigned char> bytes(encoded.size() + 1);
   int const size = EVP_DecodeBlock(bytes.data(), reinterpret_cast<unsigned char const*>(encoded.data()),
@@ -92,7 +91,7 @@ inline std::string base64_decode(std::string const& encoded) {
   return base64_encode(decoded) == encoded ? decoded : "";
 }
 
-/// So many random bytes as base64url.
+/// `size` random bytes as base64url.
 inline std::string random_text(std::size_t size) {
   std::vector<unsigned char> bytes(size);
   if (RAND_bytes(bytes.data(), static_cast<int>(size)) != 1) {
@@ -125,8 +124,7 @@ inline bool form_decode(std::string const& encoded, std::string& plain) {
   return true;
 }
 
-/// Adds to `fields`. False as above, and for a field without `=` or one given twice: cpp-httplib's
-/// own parser mends the one and hides the other.
+/// Adds to `fields`. False as above, and for a field without `=` or one given twice, which cpp-httplib's parser accepts.
 inline bool form_decode(std::string const& body, std::map<std::string, std::string>& fields) {
   std::istringstream pairs(body);
   for (std::string pair; std::getline(pairs, pair, '&');) {

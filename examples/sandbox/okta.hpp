@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The token endpoint of an authorization server as Okta runs it.
+// A token endpoint with Okta's responses.
 
 #ifndef CIBMTR_AUTH_SANDBOX_OKTA_HPP
 #define CIBMTR_AUTH_SANDBOX_OKTA_HPP
@@ -16,33 +16,32 @@
 #include <string>
 #include <utility>
 
-#include "sandbox_message.hpp"
+#include "message.hpp"
 
 namespace sandbox {
 
-/// The one account, good for both grants. Its client id and secret have the length of Okta's, its
-/// password needs form encoding.
+/// The one account, for both grants. Its client id and secret are as long as Okta's; its password needs form encoding.
 struct account {
   std::string client_id = "0oasandboxclientid01";
   std::string client_secret = "not_a_real-secret-0123456789abcdefABCDEF";
   std::string username = "svc-sandbox@example.org";
   std::string password = "p&=%+ \xC2\xA3";
-  std::string scope = "api_cibmtr_fhir_ehr_client";  ///< all that may be asked for
+  std::string scope = "api_cibmtr_fhir_ehr_client";  ///< all scope tokens that may be requested
 };
 
 namespace detail {
 
-inline answer oauth_error(int status, char const* error, char const* description) {
-  return json_answer(status, {{"error", text(error)}, {"error_description", text(description)}});
+inline response oauth_error(int status, char const* error, char const* description) {
+  return json_response(status, {{"error", text(error)}, {"error_description", text(description)}});
 }
 
-/// The shape of Okta's management API, which its token endpoint uses as well now and then.
-inline answer okta_error(int status, char const* code, char const* summary) {
-  return json_answer(status, {{"errorCode", text(code)},
-                              {"errorSummary", text(summary)},
-                              {"errorLink", text(code)},
-                              {"errorId", text("oae" + random_text(18))},
-                              {"errorCauses", picojson::value(picojson::array())}});
+/// The shape of Okta's management API, which its token endpoint sometimes uses.
+inline response okta_error(int status, char const* code, char const* summary) {
+  return json_response(status, {{"errorCode", text(code)},
+                                {"errorSummary", text(summary)},
+                                {"errorLink", text(code)},
+                                {"errorId", text("oae" + random_text(18))},
+                                {"errorCauses", picojson::value(picojson::array())}});
 }
 
 /// IMF-fixdate. Source: RFC 9110 5.6.7.
@@ -60,21 +59,21 @@ inline std::set<std::string> words(std::string const& scope) {
 
 }  // namespace detail
 
-/// One authorization server with one account, in Okta's shapes and statuses. Not thread-safe.
+/// One authorization server with one account. Not thread-safe.
 class authorization_server {
  public:
   static char const* path() { return "/oauth2/aussandbox/v1/token"; }
 
-  authorization_server(account user, std::chrono::seconds life, int rate_limit)
-      : user_(std::move(user)), life_(life), rate_limit_(rate_limit) {}
+  authorization_server(account user, std::chrono::seconds lifetime, int rate_limit)
+      : user_(std::move(user)), lifetime_(lifetime), rate_limit_(rate_limit) {}
 
-  answer reply(httplib::Request const& request) {
+  response reply(httplib::Request const& request) {
     std::time_t const now = std::time(nullptr);
     if (now >= minute_end_) {
       minute_end_ = now + 60;
       remaining_ = rate_limit_;
     }
-    answer made =
+    response made =
         remaining_ > 0 ? grant(request) : detail::okta_error(429, "E0000047", "API call exceeded rate limit.");
     remaining_ = (std::max)(remaining_ - 1, 0);
     made.headers.emplace_back("X-Rate-Limit-Limit", std::to_string(rate_limit_));
@@ -83,7 +82,7 @@ class authorization_server {
     return made;
   }
 
-  /// Is this an `Authorization` value with a token that lives?
+  /// Whether `authorization` has a token that has not expired.
   bool accepts(std::string const& authorization) const {
     auto const found = bearers_.find(authorization);
     return found != bearers_.end() && std::chrono::steady_clock::now() < found->second;
@@ -92,14 +91,14 @@ class authorization_server {
   void revoke_all() { bearers_.clear(); }
   void unlock() { wrong_passwords_ = 0; }
 
-  /// Of the tokens issued from now on.
-  void life(std::chrono::seconds chosen) { life_ = chosen; }
+  /// The lifetime of tokens issued from now on.
+  void lifetime(std::chrono::seconds chosen) { lifetime_ = chosen; }
 
   /// In a row. At 10 the account is locked, and the right password looks as wrong as any.
   int wrong_passwords() const { return wrong_passwords_; }
 
  private:
-  answer grant(httplib::Request const& request) {
+  response grant(httplib::Request const& request) {
     using detail::oauth_error;
     using detail::okta_error;
 
@@ -124,7 +123,7 @@ class authorization_server {
     std::string const client = basic_credentials(request);
     auto const colon = client.find(':');
     if (colon == client.npos) {
-      return oauth_error(401, "invalid_client", "The Basic header is missing or malformed.");
+      return oauth_error(401, "invalid_client", "The Basic header is missing or invalid.");
     }
     if (fields.count("client_id") || fields.count("client_secret")) {
       return oauth_error(401, "invalid_request", "The client authenticates twice.");
@@ -149,8 +148,8 @@ class authorization_server {
     if (kind == "password" && !login(fields["username"], fields["password"])) {
       return oauth_error(400, "invalid_grant", "The credentials provided were invalid.");
     }
-    answer issued = issue(fields["scope"]);
-    issued.note = kind + " grant, " + std::to_string(life_.count()) + " s";
+    response issued = issue(fields["scope"]);
+    issued.note = kind + " grant, " + std::to_string(lifetime_.count()) + " s";
     return issued;
   }
 
@@ -163,9 +162,9 @@ class authorization_server {
   }
 
   bool allows(std::string const& scope) const {
-    auto const asked = detail::words(scope);
+    auto const requested = detail::words(scope);
     auto const allowed = detail::words(user_.scope);
-    return !asked.empty() && std::includes(allowed.begin(), allowed.end(), asked.begin(), asked.end());
+    return !requested.empty() && std::includes(allowed.begin(), allowed.end(), requested.begin(), requested.end());
   }
 
   bool login(std::string const& username, std::string const& password) {
@@ -175,15 +174,15 @@ class authorization_server {
     return right;
   }
 
-  answer issue(std::string const& scope) {
+  response issue(std::string const& scope) {
     std::string const header = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
     std::string const token = header + '.' + random_text(600) + '.' + random_text(256);
-    bearers_["Bearer " + token] = std::chrono::steady_clock::now() + life_;
+    bearers_["Bearer " + token] = std::chrono::steady_clock::now() + lifetime_;
 
-    answer made = json_answer(200, {{"token_type", text("Bearer")},
-                                    {"expires_in", number(static_cast<double>(life_.count()))},
-                                    {"access_token", text(token)},
-                                    {"scope", text(scope)}});
+    response made = json_response(200, {{"token_type", text("Bearer")},
+                                        {"expires_in", number(static_cast<double>(lifetime_.count()))},
+                                        {"access_token", text(token)},
+                                        {"scope", text(scope)}});
     made.headers = {{"Cache-Control", "no-store"},
                     {"Set-Cookie", "DT=" + random_text(24) + "; Path=/; Secure"},
                     {"Set-Cookie", "JSESSIONID=" + random_text(12) + "; Path=/; Secure; HttpOnly"}};
@@ -191,7 +190,7 @@ class authorization_server {
   }
 
   account const user_;
-  std::chrono::seconds life_;
+  std::chrono::seconds lifetime_;
   int const rate_limit_;
   int remaining_ = 0;
   std::time_t minute_end_ = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A certificate for loopback and the authority that signed it, both made in memory.
+// A certificate for localhost and the authority that signed it, generated at run time.
 
 #ifndef CIBMTR_AUTH_SANDBOX_CERTIFICATE_HPP
 #define CIBMTR_AUTH_SANDBOX_CERTIFICATE_HPP
@@ -10,6 +10,8 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -29,21 +31,21 @@ struct openssl_free {
 };
 
 template <class T>
-using owned = std::unique_ptr<T, openssl_free>;
+using openssl_ptr = std::unique_ptr<T, openssl_free>;
 
 inline void require(bool done) {
   if (!done) {
-    throw std::runtime_error("OpenSSL cannot make a certificate");
+    throw std::runtime_error("the sandbox cannot generate its certificate");
   }
 }
 
-inline owned<EVP_PKEY> new_key() {
-  owned<EVP_PKEY_CTX> maker(EVP_PKEY_CTX_new_id(EVP_PKEY_EC, nullptr));
+inline openssl_ptr<EVP_PKEY> new_key() {
+  openssl_ptr<EVP_PKEY_CTX> maker(EVP_PKEY_CTX_new_id(EVP_PKEY_EC, nullptr));
   EVP_PKEY* key = nullptr;
   require(maker != nullptr && EVP_PKEY_keygen_init(maker.get()) == 1 &&
           EVP_PKEY_CTX_set_ec_paramgen_curve_nid(maker.get(), NID_X9_62_prime256v1) == 1 &&
           EVP_PKEY_keygen(maker.get(), &key) == 1);
-  return owned<EVP_PKEY>(key);
+  return openssl_ptr<EVP_PKEY>(key);
 }
 
 inline std::uint64_t new_serial() {
@@ -52,10 +54,10 @@ inline std::uint64_t new_serial() {
   return serial;
 }
 
-/// All of a certificate but its extensions and signature.
-inline owned<X509> new_certificate(char const* name, EVP_PKEY* key) {
+/// A certificate without extensions and signature.
+inline openssl_ptr<X509> new_certificate(char const* name, EVP_PKEY* key) {
   long const hour = 3600;
-  owned<X509> made(X509_new());
+  openssl_ptr<X509> made(X509_new());
   require(made != nullptr);
   // Version 3 is written as 2 (RFC 5280, section 4.1).
   require(X509_set_version(made.get(), 2) == 1 &&
@@ -71,7 +73,7 @@ inline owned<X509> new_certificate(char const* name, EVP_PKEY* key) {
 inline void extend(X509* subject, X509* issuer, int what, char const* value) {
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, subject, nullptr, nullptr, 0);
-  owned<X509_EXTENSION> const made(X509V3_EXT_conf_nid(nullptr, &context, what, value));
+  openssl_ptr<X509_EXTENSION> const made(X509V3_EXT_conf_nid(nullptr, &context, what, value));
   require(made != nullptr && X509_add_ext(subject, made.get(), -1) == 1);
 }
 
@@ -80,10 +82,44 @@ inline void sign(X509* subject, X509* issuer, EVP_PKEY* issuer_key) {
           X509_sign(subject, issuer_key, EVP_sha256()) > 0);
 }
 
+template <class Write>
+std::string pem(Write write) {
+  openssl_ptr<BIO> const memory(BIO_new(BIO_s_mem()));
+  require(memory != nullptr && write(memory.get()) == 1);
+  char* text = nullptr;
+  long const size = BIO_ctrl(memory.get(), BIO_CTRL_INFO, 0, &text);
+  return std::string(text, static_cast<std::size_t>(size));
+}
+
+/// A file that only its owner can read, removed by the destructor.
+class temporary_file {
+ public:
+  explicit temporary_file(std::string const& content) {
+    char const* const folder = getenv("TMPDIR");
+    path_ = std::string(folder ? folder : "/tmp") + "/cibmtr-sandbox.XXXXXX";
+    int const file = mkstemp(&path_[0]);  // mode 0600
+    bool const is_written =
+        file >= 0 && write(file, content.data(), content.size()) == static_cast<ssize_t>(content.size());
+    close(file);
+    if (!is_written) {
+      unlink(path_.c_str());
+    }
+    require(is_written);
+  }
+  temporary_file(temporary_file const&) = delete;
+  temporary_file& operator=(temporary_file const&) = delete;
+  ~temporary_file() { unlink(path_.c_str()); }
+
+  char const* path() const { return path_.c_str(); }
+
+ private:
+  std::string path_;
+};
+
 }  // namespace detail
 
-/// A key and its certificate for `names`, good from an hour ago for a week, signed by an authority
-/// whose own key is forgotten at once. Strict verifiers accept it.
+/// A key and its certificate for `names`, valid for a week, signed by an authority whose key is discarded. Strict verifiers
+/// accept it.
 class certificate {
  public:
   explicit certificate(std::string const& names) : key_(detail::new_key()) {
@@ -111,19 +147,22 @@ class certificate {
   X509* leaf() const { return leaf_.get(); }
   EVP_PKEY* key() const { return key_.get(); }
 
-  /// The authority alone: what a client has to trust.
+  /// The authority that a client has to trust.
   std::string ca_pem() const {
-    detail::owned<BIO> const memory(BIO_new(BIO_s_mem()));
-    detail::require(memory != nullptr && PEM_write_bio_X509(memory.get(), authority_.get()) == 1);
-    char* text = nullptr;
-    long const size = BIO_ctrl(memory.get(), BIO_CTRL_INFO, 0, &text);
-    return std::string(text, static_cast<std::size_t>(size));
+    return detail::pem([this](BIO* to) { return PEM_write_bio_X509(to, authority_.get()); });
+  }
+  std::string leaf_pem() const {
+    return detail::pem([this](BIO* to) { return PEM_write_bio_X509(to, leaf_.get()); });
+  }
+  std::string key_pem() const {
+    return detail::pem(
+        [this](BIO* to) { return PEM_write_bio_PrivateKey(to, key_.get(), nullptr, nullptr, 0, nullptr, nullptr); });
   }
 
  private:
-  detail::owned<EVP_PKEY> key_;
-  detail::owned<X509> authority_;
-  detail::owned<X509> leaf_;
+  detail::openssl_ptr<EVP_PKEY> key_;
+  detail::openssl_ptr<X509> authority_;
+  detail::openssl_ptr<X509> leaf_;
 };
 
 }  // namespace sandbox

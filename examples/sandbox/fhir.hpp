@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A little of the Direct FHIR API: enough to see whether a token is carried and honoured, and what becomes of a bundle.
+// A small part of the Direct FHIR API: enough to test whether a token is sent and accepted, and what happens to a Bundle.
 
 #ifndef CIBMTR_AUTH_SANDBOX_FHIR_HPP
 #define CIBMTR_AUTH_SANDBOX_FHIR_HPP
@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "sandbox_message.hpp"
+#include "message.hpp"
 
 namespace sandbox {
 namespace detail {
@@ -37,14 +37,14 @@ constexpr char const* capabilities = R"({
   ]}]
 })";
 
-/// `expression` says which part of the request it is about (FHIRPath).
-inline answer operation_outcome(int status, char const* code, std::string const& diagnostics,
-                                std::string const& expression = "") {
+/// `expression` names the faulty part of the request (FHIRPath).
+inline response operation_outcome(int status, char const* code, std::string const& diagnostics,
+                                  std::string const& expression = "") {
   json issue = {{"severity", text("error")}, {"code", text(code)}, {"diagnostics", text(diagnostics)}};
   if (!expression.empty()) {
     issue["expression"] = picojson::value(picojson::array{text(expression)});
   }
-  return json_answer(
+  return json_response(
       status,
       {{"resourceType", text("OperationOutcome")}, {"issue", picojson::value(picojson::array{picojson::value(issue)})}},
       fhir_json);
@@ -54,8 +54,8 @@ inline bool is_resource(picojson::value const& resource, char const* type) {
   return member<std::string>(resource, "resourceType", "") == type;
 }
 
-/// What a resource asks of the sandbox: the codes of its `meta.tag`s of the system urn:cibmtr-sandbox.
-inline std::vector<std::string> wishes(picojson::value const& resource) {
+/// Instructions for the sandbox: the codes of the `meta.tag`s of the system urn:cibmtr-sandbox.
+inline std::vector<std::string> instructions(picojson::value const& resource) {
   std::vector<std::string> codes;
   for (auto const& tag : member(member(resource, "meta"), "tag", picojson::array())) {
     if (member<std::string>(tag, "system", "") == "urn:cibmtr-sandbox") {
@@ -65,10 +65,9 @@ inline std::vector<std::string> wishes(picojson::value const& resource) {
   return codes;
 }
 
-/// A conditional create's query, `identifier=SYSTEM|VALUE` with both parts percent-encoded and `,`, `|`, `$` and the backslash of
-/// either behind a backslash, as the same text for the same identifier; empty when it is no such query. Source: FHIR R4, search,
-/// "Escaping search parameters".
-inline std::string asked_identifier(std::string const& query) {
+/// The identifier of a conditional create's query, `identifier=SYSTEM|VALUE`: both parts are percent-encoded, with a
+/// backslash before each `,`, `|`, `$` and backslash. Empty for another query. Source: FHIR R4, search, "Escaping".
+inline std::string queried_identifier(std::string const& query) {
   std::string plain;
   std::string const start = "identifier=";
   bool const is_one = form_decode(query, plain) && plain.compare(0, start.size(), start) == 0;
@@ -85,27 +84,27 @@ inline std::string escaped(std::string const& part) {
 
 }  // namespace detail
 
-/// Answers callers whose token has been accepted. Not thread-safe.
+/// For callers whose token has been accepted. Not thread-safe.
 class fhir_server {
  public:
   static char const* path() { return "/cibmtr-fhir-backend/v1"; }
 
-  /// What a gateway says before the API is reached.
-  static answer unauthorized() {
-    return answer(401, {{"WWW-Authenticate", "Bearer"}}, "application/json",
-                  R"({"fault":{"code":900901,"message":"Invalid Credentials",)"
-                  R"("description":"Make sure you have provided the correct credentials"}})");
+  /// A gateway's response to a request that does not reach the API.
+  static response unauthorized() {
+    return response(401, {{"WWW-Authenticate", "Bearer"}}, "application/json",
+                    R"({"fault":{"code":900901,"message":"Invalid Credentials",)"
+                    R"("description":"Make sure you have provided the correct credentials"}})");
   }
 
-  /// `root` is the URL that belongs to `path()`, `path_below` what follows it in the request.
-  answer reply(std::string const& root, std::string const& method, std::string const& path_below,
-               std::string const& body) {
+  /// `root` is the URL of `path()`; `path_below` is the rest of the request's path.
+  response reply(std::string const& root, std::string const& method, std::string const& path_below,
+                 std::string const& body) {
     std::string const what = method + ' ' + path_below;
     if (what == "GET /r4/Patient") {
-      return answer(200, {}, detail::fhir_json, detail::patients);
+      return response(200, {}, detail::fhir_json, detail::patients);
     }
     if (what == "GET /r4/metadata") {
-      return answer(200, {}, detail::fhir_json, detail::capabilities);
+      return response(200, {}, detail::fhir_json, detail::capabilities);
     }
     if (what == "POST /r4/Observation") {
       return create_observation(root, parse_json(body));
@@ -113,24 +112,24 @@ class fhir_server {
     if (what == "POST /r4") {
       return transaction(body);
     }
-    return detail::operation_outcome(404, "not-found", "The sandbox does not know this.");
+    return detail::operation_outcome(404, "not-found", "The sandbox has no such resource.");
   }
 
   /// Observations stored.
   int observations() const { return static_cast<int>(locations_.size()); }
 
  private:
-  answer create_observation(std::string const& root, picojson::value resource) {
+  response create_observation(std::string const& root, picojson::value resource) {
     if (!detail::is_resource(resource, "Observation")) {
       return detail::operation_outcome(400, "invalid", "An Observation is expected.");
     }
     std::string const location = store(resource);
     resource.get<json>()["id"] = text(std::to_string(observations()));
-    return answer(201, {{"Location", root + "/r4/" + location}}, detail::fhir_json, resource.serialize());
+    return response(201, {{"Location", root + "/r4/" + location}}, detail::fhir_json, resource.serialize());
   }
 
-  /// All of it or nothing.
-  answer transaction(std::string const& body) {
+  /// Stores all entries or none.
+  response transaction(std::string const& body) {
     picojson::value const bundle = parse_json(body);
     if (!detail::is_resource(bundle, "Bundle") || member<std::string>(bundle, "type", "") != "transaction") {
       return detail::operation_outcome(400, "invalid", "A Bundle of type transaction is expected.", "Bundle.type");
@@ -142,7 +141,7 @@ class fhir_server {
     }
     std::chrono::milliseconds delay{0};
     for (std::size_t i = 0; i < entries.size(); ++i) {
-      answer found = check(entries[i], "Bundle.entry[" + std::to_string(i) + "]");
+      response found = check(entries[i], "Bundle.entry[" + std::to_string(i) + "]");
       if (found.status != 200) {
         return found;
       }
@@ -152,18 +151,18 @@ class fhir_server {
     for (auto const& entry : entries) {
       responses.push_back(picojson::value(json{{"response", create(entry)}}));
     }
-    answer made = json_answer(200,
-                              {{"resourceType", text("Bundle")},
-                               {"type", text("transaction-response")},
-                               {"entry", picojson::value(responses)}},
-                              detail::fhir_json);
+    response made = json_response(200,
+                                  {{"resourceType", text("Bundle")},
+                                   {"type", text("transaction-response")},
+                                   {"entry", picojson::value(responses)}},
+                                  detail::fhir_json);
     made.delay = delay;
     made.note = std::to_string(entries.size()) + " entries";
     return made;
   }
 
-  /// 200 with the wished-for delay, or what is wrong with the entry.
-  answer check(picojson::value const& entry, std::string const& where) const {
+  /// 200 with the delay that the entry demands, or the error.
+  response check(picojson::value const& entry, std::string const& where) const {
     using detail::operation_outcome;
     auto const request = member(entry, "request");
     auto const resource = member(entry, "resource");
@@ -175,21 +174,21 @@ class fhir_server {
         member<std::string>(request, "url", "") != "Observation") {
       return operation_outcome(400, "not-supported", "Only POST to Observation is expected.", where + ".request");
     }
-    if (!query.empty() && detail::asked_identifier(query).empty()) {
+    if (!query.empty() && detail::queried_identifier(query).empty()) {
       return operation_outcome(400, "not-supported", "A query for one identifier is expected.",
                                where + ".request.ifNoneExist");
     }
-    if (identifiers_.count(detail::asked_identifier(query)) > 1) {
+    if (identifiers_.count(detail::queried_identifier(query)) > 1) {
       return operation_outcome(412, "multiple-matches", "There are several such resources.",
                                where + ".request.ifNoneExist");
     }
-    answer made;
-    for (std::string const& wish : detail::wishes(resource)) {
-      if (wish == "refuse") {
-        return operation_outcome(422, "business-rule", "The resource asked to be refused.", where + ".resource");
+    response made;
+    for (std::string const& code : detail::instructions(resource)) {
+      if (code == "refuse") {
+        return operation_outcome(422, "business-rule", "The resource demands to be rejected.", where + ".resource");
       }
-      if (wish.compare(0, 6, "delay-") == 0) {
-        made.delay = std::chrono::milliseconds(std::atoi(wish.c_str() + 6));
+      if (code.compare(0, 6, "delay-") == 0) {
+        made.delay = std::chrono::milliseconds(std::atoi(code.c_str() + 6));
       }
     }
     return made;
@@ -197,7 +196,7 @@ class fhir_server {
 
   picojson::value create(picojson::value const& entry) {
     auto const existing =
-        identifiers_.find(detail::asked_identifier(member<std::string>(member(entry, "request"), "ifNoneExist", "")));
+        identifiers_.find(detail::queried_identifier(member<std::string>(member(entry, "request"), "ifNoneExist", "")));
     if (existing != identifiers_.end()) {
       return picojson::value(json{{"status", text("200 OK")}, {"location", text(existing->second)}});
     }
@@ -205,7 +204,7 @@ class fhir_server {
     return picojson::value(json{{"status", text("201 Created")}, {"location", text(location)}});
   }
 
-  /// Its location below the root.
+  /// Returns the location below the root.
   std::string store(picojson::value const& resource) {
     locations_.push_back("Observation/" + std::to_string(locations_.size() + 1) + "/_history/1");
     for (auto const& identifier : member(resource, "identifier", picojson::array())) {
