@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Renews ahead of need, so that no caller waits.
+// A thread that renews the token before a caller has to wait.
 
 #ifndef CIBMTR_AUTH_BACKGROUND_RENEWER_HPP
 #define CIBMTR_AUTH_BACKGROUND_RENEWER_HPP
@@ -10,33 +10,36 @@
 #include <thread>
 #include <utility>
 
-#include <cibmtr_auth/per_process.hpp>
+#include <cibmtr_auth/detail/cache/per_process.hpp>
+#include <cibmtr_auth/detail/net/signals.hpp>
 #include <cibmtr_auth/token_cache.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 
-/// Owns a thread that calls `get()` every second, which costs nothing until it is time to renew. Failures are told by the
-/// cache's status and observer. The destructor ends the thread, after the request it may be making. A forked child
-/// has no such thread: make another one there.
+/// Owns a thread that looks once a second whether a renewal is due, at once for the first time. The thread blocks all
+/// asynchronous signals. Failures show in the cache's status and events. The destructor ends the thread, after the
+/// request that it may be sending. A forked child has no such thread: make another renewer there.
 class background_renewer {
  public:
-  /// Starts the thread, whose first `get()` follows at once.
   explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)) {
-    worker_.get().thread = std::thread([this] { run(worker_.get()); });
+    detail::all_signals_blocked const inherited_by_the_thread;
+    worker& own = worker_.get();
+    own.thread = std::thread([this, &own] { run(own); });
   }
   background_renewer(background_renewer const&) = delete;
   background_renewer& operator=(background_renewer const&) = delete;
   ~background_renewer() {
     if (!worker_.is_of_this_process()) {
-      return;  // the child of a fork has no such thread
+      return;
     }
-    worker& mine = worker_.get();
+    worker& own = worker_.get();
     {
-      std::lock_guard<std::mutex> const lock(mine.mutex);
-      mine.is_ending = true;
+      std::lock_guard<std::mutex> const lock(own.mutex);
+      own.is_ending = true;
     }
-    mine.ending.notify_one();
-    mine.thread.join();
+    own.ending.notify_one();
+    own.thread.join();
   }
 
  private:
@@ -47,17 +50,17 @@ class background_renewer {
     std::thread thread;
   };
 
-  void run(worker& mine) const {
-    std::unique_lock<std::mutex> lock(mine.mutex);
-    while (!mine.is_ending) {
+  void run(worker& own) const {
+    std::unique_lock<std::mutex> lock(own.mutex);
+    while (!own.is_ending) {
       lock.unlock();
       try {
-        tokens_.get();
+        tokens_.cache_->renew_if_due();
       } catch (...) {
-        // The cache keeps it for whoever asks.
+        // Callers get the failure from the cache.
       }
       lock.lock();
-      mine.ending.wait_for(lock, std::chrono::seconds(1), [&mine] { return mine.is_ending; });
+      own.ending.wait_for(lock, std::chrono::seconds(1), [&own] { return own.is_ending; });
     }
   }
 
@@ -65,6 +68,7 @@ class background_renewer {
   detail::per_process<worker> worker_;
 };
 
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_BACKGROUND_RENEWER_HPP

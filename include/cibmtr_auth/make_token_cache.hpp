@@ -1,67 +1,83 @@
 // SPDX-License-Identifier: MIT
-// The whole chain in one call, for people in a hurry.
+// A token cache from an environment and credentials, and a single token without a cache.
 
 #ifndef CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 #define CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 
-#include <algorithm>
+#include <chrono>
 #include <memory>
+#include <string>
+#include <utility>
 
-#include <cibmtr_auth/basic_auth.hpp>
 #include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/credentials.hpp>
+#include <cibmtr_auth/detail/cache/cache_state.hpp>
+#include <cibmtr_auth/detail/cache/renewal.hpp>
+#include <cibmtr_auth/detail/sharing/file_store.hpp>
 #include <cibmtr_auth/environment.hpp>
+#include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/https.hpp>
-#include <cibmtr_auth/https_options.hpp>
+#include <cibmtr_auth/token.hpp>
 #include <cibmtr_auth/token_cache.hpp>
-#include <cibmtr_auth/token_response.hpp>
-#include <cibmtr_auth/token_source.hpp>
-#include <cibmtr_auth/token_store.hpp>
-#include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
+namespace detail {
 
-/// What a cache may be told beyond its credentials.
-struct token_cache_options {
-  basic_encoding encoding = basic_encoding::plain;  ///< of the client id and secret; Okta takes `plain`
-  https_options https;                              ///< for the bundled transport
-  std::shared_ptr<token_store> store;  ///< shared with other processes or machines; null: this process's own
-  token_observer observer;             ///< told after each renewal
-};
-
-/// A cache around a source over your own HTTP. Throws `configuration` at once for credentials that cannot be right; nothing
-/// is sent before the first `get()`.
-inline token_cache make_token_cache(environment const& where, credentials const& who, transport const& send,
-                                    token_cache_options const& options = token_cache_options()) {
-  return token_cache(make_token_source(where, who, send, options.encoding), boot_clock::now, options.store,
-                     options.observer);
+/// What the options say, with its transport still to be chosen.
+inline renewal_tools tools_without_transport(token_cache_options const& options) {
+  require(options.cache_directory.empty() || !options.store, "cache_directory and store",
+          "are both set: a token is shared through one of them");
+  require(options.https.timeout > std::chrono::milliseconds(0), "https.timeout", "must be longer than 0 ms");
+  renewal_tools tools;
+  tools.send = options.transport;
+  tools.store = options.cache_directory.empty() ? options.store : std::make_shared<file_store>(options.cache_directory);
+  tools.is_fake_clock = options.clock != nullptr;
+  tools.now = tools.is_fake_clock ? options.clock : clock_function(boot_clock::now);
+  tools.timeout = (std::min<std::chrono::milliseconds>)(options.https.timeout, std::chrono::hours(24));
+  tools.is_cancelled = options.https.is_cancelled;
+  return tools;
 }
 
-/// The same for `default_environment`. Static, because the default is each file's own.
-static inline token_cache make_token_cache(credentials const& who, transport const& send,
-                                           token_cache_options const& options = token_cache_options()) {
-  return make_token_cache(default_environment, who, send, options);
-}
-
+/// Static, because what is chosen depends on a switch of the source file.
+static inline renewal_tools make_tools(environment const& where, credentials const& of,
+                                       token_cache_options const& options) {
+  renewal_tools tools = tools_without_transport(options);
 #if CIBMTR_AUTH_HTTPS
-
-/// The same over the bundled transport.
-inline token_cache make_token_cache(environment const& where, credentials const& who,
-                                    token_cache_options const& options = token_cache_options()) {
-  https_options https = options.https;
-  https.max_response_size = (std::min)(https.max_response_size, detail::longest_token_response);
-  return make_token_cache(where, who, https_transport(https), options);
-}
-
-/// Everything, for `default_environment`, over HTTPS.
-static inline token_cache make_token_cache(credentials const& who,
-                                           token_cache_options const& options = token_cache_options()) {
-  return make_token_cache(default_environment, who, options);
-}
-
+  if (!tools.send) {
+    tools.send = https_transport(options.https);
+  }
+  tools.proxy_login = proxy_login_hash(options.https, token_url(where, of));
+#else
+  static_cast<void>(where);
+  static_cast<void>(of);
+  require(tools.send != nullptr, "transport",
+          "is empty, and this file was compiled with CIBMTR_AUTH_HTTPS 0: give a transport");
 #endif
+  return tools;
+}
 
+}  // namespace detail
+
+/// A cache for one set of credentials; sends nothing yet. Throws `configuration` for credentials, URLs or options that
+/// cannot be right. Internal linkage, because the transport that an empty `options.transport` stands for depends on
+/// `CIBMTR_AUTH_HTTPS`: call it in source files, not in inline functions of headers.
+static inline token_cache make_token_cache(environment const& where, credentials const& of,
+                                           token_cache_options const& options = {}) {
+  return token_cache(std::make_shared<detail::cache_state>(where, of, options, detail::make_tools(where, of, options)));
+}
+
+/// Requests one token, whatever others have cached, and caches nothing. Sends at most one request. With a store it obeys
+/// and updates the backoff there, as `get()` does. Throws `error`.
+static inline token request_token(environment const& where, credentials const& of,
+                                  token_cache_options const& options = {}) {
+  detail::account const used(where, of, options.encoding);
+  detail::renewal_tools const tools = detail::make_tools(where, of, options);
+  return detail::request_one_token(tools, used);
+}
+
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP

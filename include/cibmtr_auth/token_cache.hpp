@@ -1,56 +1,143 @@
 // SPDX-License-Identifier: MIT
-// Ask rarely: thread-safe, expiry-aware, around any source.
+// The token cache: its options, what it reports, and the handle that programs hold.
 
 #ifndef CIBMTR_AUTH_TOKEN_CACHE_HPP
 #define CIBMTR_AUTH_TOKEN_CACHE_HPP
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include <cibmtr_auth/boot_clock.hpp>
-#include <cibmtr_auth/shared_cache.hpp>
+#include <cibmtr_auth/credentials.hpp>
+#include <cibmtr_auth/environment.hpp>
+#include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/token.hpp>
-#include <cibmtr_auth/token_cache_status.hpp>
-#include <cibmtr_auth/token_source.hpp>
 #include <cibmtr_auth/token_store.hpp>
+#include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 
-/// Keeps one token and asks the source for the next one before it ends. A handle: copies share one cache, and every
-/// member function may be called from any thread. A forked child starts with an empty cache.
-class token_cache {
- public:
-  /// Around any source, by any clock; without a `store` it is this process's own; `observer` is told after each renewal. Asks for
-  /// nothing yet.
-  explicit token_cache(token_source source, clock_function now = boot_clock::now,
-                       std::shared_ptr<token_store> store = nullptr, token_observer observer = nullptr)
-      : shared_(new detail::shared_cache(std::move(source), std::move(now), std::move(store), std::move(observer))) {}
-
-  /// A living token. However many threads call, one of them asks, when there is none or when it is time to renew
-  /// (`token::renew_at`). The others take the old token at once while it lives; else they wait for at most `patience`
-  /// and share the outcome. Where another process asks, its outcome is waited for likewise; a caller who leaves then fails
-  /// nobody else. After a failure the old token serves until its end; without one the failure is thrown, with the
-  /// time of the next try in its text and in `retry_after()`, and nobody asks before that time.
-  token get(std::chrono::milliseconds patience = std::chrono::hours(24)) const { return shared_->get(patience); }
-
-  /// Drops `dead`, and only `dead`: a newer token stays. For a token that the API has refused before its end. False when
-  /// there was nothing to drop, or when one was dropped in the last 30 seconds: an API that refuses every token gets no
-  /// endless supply.
-  bool invalidate(token const& dead) const { return shared_->invalidate(dead); }
-
-  /// Goes on with other credentials: forgets the token, past refusals and what is under way.
-  void reset(token_source source, std::shared_ptr<token_store> store = nullptr) const {
-    shared_->reset(std::move(source), std::move(store));
-  }
-
-  /// What has happened so far, for a log or a health check; never the token. May be called as often as one likes.
-  token_cache_status status() const { return shared_->status(); }
-
- private:
-  std::shared_ptr<detail::shared_cache> shared_;
+/// A snapshot for a log or a health check; never contains the token. Durations are rounded up to seconds and never
+/// negative.
+struct token_cache_status {
+  bool has_token = false;                   ///< one that has not expired
+  std::chrono::seconds expires_in{0};       ///< zero without a token
+  std::chrono::seconds renews_in{0};        ///< until the next `get()` renews; zero if it would now
+  std::chrono::seconds retry_in{0};         ///< what is left of the backoff
+  std::shared_ptr<error const> last_error;  ///< of the last attempt; null after a success
+  bool is_shared = false;                   ///< the store worked when it was last used
+  std::string sharing_problem;  ///< why not, such as `/x/.cache: Read-only file system`; empty without a store
+  std::uint64_t gets = 0;       ///< calls of `get()`
+  std::uint64_t hits = 0;       ///< of these, served from the cache
+  std::uint64_t waits = 0;      ///< of these, waited for the request of another thread
+  std::uint64_t requests = 0;   ///< token requests sent
+  std::uint64_t failures = 0;   ///< failed attempts, including those that failed before anything was sent
 };
 
+enum class token_event_kind {
+  renewed,          ///< this process requested a token and got it
+  loaded,           ///< another process requested it
+  failed,           ///< an attempt of this process failed
+  sharing_failed,   ///< the store failed: this process works alone
+  sharing_restored  ///< the store works again
+};
+
+/// The name of the enumerator: `"renewed"`.
+inline std::string to_string(token_event_kind kind) {
+  switch (kind) {
+    case token_event_kind::renewed: return "renewed";
+    case token_event_kind::loaded: return "loaded";
+    case token_event_kind::failed: return "failed";
+    case token_event_kind::sharing_failed: return "sharing_failed";
+    case token_event_kind::sharing_restored: break;
+  }
+  return "sharing_restored";
+}
+
+struct token_event {
+  token_event_kind kind = token_event_kind::renewed;
+  std::string message;  ///< one line for a log; contains no secret
+  token_cache_status status;
+};
+
+struct token_cache_options {
+  std::string cache_directory{};         ///< share the token and a backoff with other processes through this folder
+  std::shared_ptr<token_store> store{};  ///< or through this store; setting both is a `configuration` error
+  cibmtr_auth::https_options https{};    ///< for the bundled transport; `timeout` and `is_cancelled` hold for any
+  cibmtr_auth::transport transport{};    ///< empty: the bundled transport
+  basic_encoding encoding = basic_encoding::plain;
+  std::function<void(token_event const&)> observer{};  ///< called once per event, outside all locks; may throw
+  std::function<boot_clock::time_point()> clock{};     ///< empty: `boot_clock`; shared records use its time since epoch
+};
+
+namespace detail {
+
+/// What is behind every copy of a `token_cache`; `cache_state` implements it. The members are documented at `token_cache`.
+class cache_interface {
+ public:
+  cache_interface() = default;
+  cache_interface(cache_interface const&) = delete;
+  cache_interface& operator=(cache_interface const&) = delete;
+  virtual ~cache_interface() = default;
+
+  virtual token get() = 0;
+  virtual token try_get() = 0;
+  virtual bool invalidate(token const& refused) = 0;
+  virtual bool set_credentials(credentials const& next) = 0;
+  virtual bool retry_now() = 0;
+  virtual token_cache_status status() = 0;
+  /// Like `get()`, but not counted as a call by the program.
+  virtual void renew_if_due() = 0;
+  virtual std::string const& api_url() const noexcept = 0;
+  virtual transport const& api_transport() const noexcept = 0;
+};
+
+}  // namespace detail
+
+/// Caches one token and requests the next one before it expires. A handle: copies share one cache, and a moved-from
+/// handle still works. Every member may be called from any thread. A forked child starts with an empty cache.
+class token_cache {
+ public:
+  explicit token_cache(std::shared_ptr<detail::cache_interface> cache) : cache_(std::move(cache)) {}
+  token_cache(token_cache const&) = default;             // no move constructor: a moved-from handle still works
+  token_cache& operator=(token_cache const&) = default;  // likewise
+
+  /// A token that has not expired. If it is due for renewal (`min(5 min, lifetime / 6)` before expiry, with jitter), one
+  /// caller renews it, and the others use the old one. Without a token they wait and share the result, also a failure. Of
+  /// all processes that share a store, one sends the request. Sends at most one request, and takes at most twice
+  /// `https.timeout` plus name look-ups. Throws `error` if there is no token; until the backoff ends, the same failure is
+  /// thrown again without a request.
+  token get() const { return cache_->get(); }
+  /// The cached token, or an empty one if it has expired. Never waits for I/O or for another thread's request, and never
+  /// renews.
+  token try_get() const { return cache_->try_get(); }
+  /// Drops `refused`, and only that token: for a 401 from the API. Returns whether repeating the call with `get()` makes
+  /// sense, also when another thread has renewed already. False for 30 s after a replacement.
+  bool invalidate(token const& refused) const { return cache_->invalidate(refused); }
+  /// Continues with other credentials: a renewal is due at once, and the backoff starts again. If token URL, client id,
+  /// username and scope are the same, the old token is used until the renewal succeeds. Returns false, without any
+  /// effect, if the credentials are unchanged. Throws `configuration` for credentials that cannot be right.
+  bool set_credentials(credentials const& next) const { return cache_->set_credentials(next); }
+  /// Ends the backoff, so that the next `get()` sends a request: after an account was unlocked, say. Returns whether it
+  /// did: false without a backoff, and within 15 minutes of the last time for all who share the store.
+  bool retry_now() const { return cache_->retry_now(); }
+  /// May be called as often as you like.
+  token_cache_status status() const { return cache_->status(); }
+
+ private:
+  friend class background_renewer;
+  friend transport authorized(token_cache const& tokens, transport const& send);
+  friend transport authorized(token_cache const& tokens);
+
+  std::shared_ptr<detail::cache_interface> cache_;
+};
+
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
 #endif  // CIBMTR_AUTH_TOKEN_CACHE_HPP

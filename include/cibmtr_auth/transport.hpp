@@ -36,7 +36,8 @@ struct http_request {
 
 struct http_response {
   http_response() = default;
-  http_response(int status_code, std::string content, std::vector<std::pair<std::string, std::string>> header_fields = {})
+  http_response(int status_code, std::string content,
+                std::vector<std::pair<std::string, std::string>> header_fields = {})
       : status(status_code), headers(std::move(header_fields)), body(std::move(content)) {}
 
   int status = 0;                                            ///< 200 to 599
@@ -65,8 +66,8 @@ using transport = std::function<http_response(http_request const&)>;
 struct https_options {
   std::chrono::milliseconds timeout{30000};          ///< for the whole exchange; only the name look-up is not bounded
   std::chrono::milliseconds connect_timeout{10000};  ///< for connecting, all addresses of the host together
-  std::string ca_file{};       ///< PEM file of certificate authorities to trust instead of the system's
-  std::string ca_directory{};  ///< the same as a directory, made by `openssl rehash`; both may be given
+  std::string ca_file{};                  ///< PEM file of certificate authorities to trust instead of the system's
+  std::string ca_directory{};             ///< the same as a directory, made by `openssl rehash`; both may be given
   std::string client_certificate_file{};  ///< for mutual TLS: PEM file, the certificate with its chain
   std::string client_key_file{};          ///< its key: PEM file without a passphrase
   std::string proxy{};  ///< `http://[user:password@]host:port`; `none`; or empty for what the environment says

@@ -1,191 +1,322 @@
 // SPDX-License-Identifier: MIT
-// The state machine behind every copy of a token_cache.
+// The state behind every copy of a token_cache.
 
-#ifndef CIBMTR_AUTH_SHARED_CACHE_HPP
-#define CIBMTR_AUTH_SHARED_CACHE_HPP
+#ifndef CIBMTR_AUTH_DETAIL_CACHE_CACHE_STATE_HPP
+#define CIBMTR_AUTH_DETAIL_CACHE_CACHE_STATE_HPP
 
-#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/credentials.hpp>
+#include <cibmtr_auth/detail/cache/per_process.hpp>
+#include <cibmtr_auth/detail/cache/renewal.hpp>
+#include <cibmtr_auth/detail/oauth/token_request.hpp>
+#include <cibmtr_auth/detail/sharing/record.hpp>
+#include <cibmtr_auth/environment.hpp>
 #include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/held_token.hpp>
-#include <cibmtr_auth/per_process.hpp>
-#include <cibmtr_auth/renewal.hpp>
-#include <cibmtr_auth/thread_tokens.hpp>
 #include <cibmtr_auth/token.hpp>
-#include <cibmtr_auth/token_cache_status.hpp>
-#include <cibmtr_auth/token_source.hpp>
-#include <cibmtr_auth/token_store.hpp>
+#include <cibmtr_auth/token_cache.hpp>
+#include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 namespace detail {
 
-/// What it promises is written at `token_cache`.
-class shared_cache {
+/// One token, one mutex, one request in flight; docs/design.md has the diagram. The mutex is never locked during network
+/// I/O, nor while a store, observer, transport or clock of the program runs.
+class cache_state : public cache_interface {
  public:
-  shared_cache(token_source source, clock_function now, std::shared_ptr<token_store> store, token_observer observer)
-      : now_(std::move(now)),
-        observer_(std::move(observer)),
-        renews_with_(shared_renewal(new renewal(std::move(source), std::move(store), now_))) {}
+  cache_state(environment where, credentials const& of, token_cache_options const& options, renewal_tools tools)
+      : where_(std::move(where)),
+        encoding_(options.encoding),
+        observer_(options.observer),
+        tools_(std::move(tools)),
+        account_(new account_ptr(std::make_shared<account const>(where_, of, encoding_))) {}
+  ~cache_state() override { delete account_.load(); }
 
-  token get(std::chrono::milliseconds patience) {
-    state& mine = state_.get();
-    thread_token* const copy = mine.copies.here();
-    boot_clock::time_point const now = now_();
-    return copy && copy->serves(mine.held.edition(), now) ? copy->hit() : get_shared(mine, copy, now, patience);
+  token get() override { return get(true); }
+  void renew_if_due() override { get(false); }
+
+  token try_get() override {
+    boot_clock::time_point const now = tools_.now();
+    state& s = state_.get();
+    std::lock_guard<std::mutex> const lock(s.mutex);
+    return is_alive(s.latest.cached, now) ? s.latest.cached : token();
   }
 
-  bool invalidate(token const& dead) {
-    state& mine = state_.get();
-    std::lock_guard<std::mutex> const lock(mine.mutex);
-    return mine.held.refuse(dead, now_());
-  }
-
-  void reset(token_source source, std::shared_ptr<token_store> store) {
-    state& mine = state_.get();
-    shared_renewal renews_with(new renewal(std::move(source), std::move(store), now_));
-    std::lock_guard<std::mutex> const lock(mine.mutex);
-    renews_with = renews_with_.set(renews_with);  // what it was is destroyed without the lock
-    mine.held.forget();
-    mine.last_failure = nullptr;
-    if (mine.under_way) {
-      mine.under_way->abandon();
-      mine.under_way.reset();
-      mine.done.notify_all();
+  bool invalidate(token const& refused) override {
+    boot_clock::time_point const now = tools_.now();
+    state& s = state_.get();
+    std::lock_guard<std::mutex> const lock(s.mutex);
+    if (refused.empty() || s.latest.cached.value() != refused.value()) {
+      return !refused.empty();
     }
+    if (s.latest.is_recent_replacement(now)) {
+      return false;
+    }
+    s.refused = std::move(s.latest.cached);
+    s.look_again_at = boot_clock::time_point();
+    return true;
   }
 
-  token_cache_status status() {
-    state& mine = state_.get();
-    std::lock_guard<std::mutex> const lock(mine.mutex);
-    token_cache_status result = mine.status;
-    unsigned long long const without_lock = mine.copies.hits();
-    result.gets += without_lock;
-    result.hits += without_lock;
-    result.obtained_at = mine.held.get().obtained_at();
-    result.renew_at = mine.held.renew_at();
-    result.expires_at = mine.held.get().expires_at();
-    result.last_error = text_of(mine.last_failure);
+  bool set_credentials(credentials const& next) override {
+    auto const made = std::make_shared<account const>(where_, next, encoding_);
+    std::unique_ptr<account_ptr> replacement(new account_ptr(made));
+    state& s = state_.get();
+    std::lock_guard<std::mutex> const lock(s.mutex);
+    credentials const& current = (*account_.load())->owner;
+    if (are_equal(current, next)) {
+      return false;
+    }
+    bool const keeps_token = current.client_id == next.client_id && current.username == next.username &&
+                             current.scope == next.scope && token_url(where_, current) == token_url(where_, next);
+    record fresh;
+    if (keeps_token) {
+      fresh.cached = s.latest.cached;
+      fresh.replaced_at = s.latest.replaced_at;
+    }
+    s.latest = fresh;
+    s.refused = keeps_token ? s.refused : token();
+    s.is_due = keeps_token;
+    s.look_again_at = boot_clock::time_point();
+    s.last_error = nullptr;
+    s.in_flight = nullptr;  // finishes under its old key
+    s.done.notify_all();
+    replacement.reset(account_.exchange(replacement.release()));
+    return true;
+  }
+
+  bool retry_now() override {
+    state& s = state_.get();
+    std::unique_lock<std::mutex> lock(s.mutex);
+    account_ptr const used = *account_.load();
+    renewal_input const input = s.input();
+    lock.unlock();
+    renewal ending(tools_, *used, input);
+    bool const has_ended = ending.end_backoff();
+    lock.lock();
+    if (has_ended && *account_.load() == used) {
+      s.latest.next_attempt_at = boot_clock::time_point();
+      s.latest.retried_at = ending.result().latest.retried_at;
+      s.look_again_at = boot_clock::time_point();
+    }
+    return has_ended;
+  }
+
+  token_cache_status status() override {
+    boot_clock::time_point const now = tools_.now();
+    state& s = state_.get();
+    std::lock_guard<std::mutex> const lock(s.mutex);
+    token_cache_status result = s.counters;
+    result.has_token = is_alive(s.latest.cached, now);
+    if (result.has_token) {
+      token_data const& data = *token_access::data(s.latest.cached);
+      result.expires_in = round_up(data.expires_at - now);
+      result.renews_in = s.is_due ? std::chrono::seconds(0) : round_up(data.renew_at - now);
+    }
+    result.retry_in = s.latest.failure ? round_up(s.latest.next_attempt_at - now) : std::chrono::seconds(0);
+    result.last_error = s.last_error;
     return result;
   }
 
- private:
-  using shared_renewal = std::shared_ptr<renewal const>;
+  std::string const& api_url() const noexcept override { return where_.api_url; }
+  transport const& api_transport() const noexcept override { return tools_.send; }
 
-  struct request {
+ private:
+  using account_ptr = std::shared_ptr<account const>;
+
+  /// A renewal that is running, and its result for those who wait.
+  struct flight {
+    std::thread::id const requester = std::this_thread::get_id();
     bool is_done = false;
-    bool is_abandoned = false;  ///< by an impatient caller or a reset, which is not the others' outcome
-    std::thread::id const asker = std::this_thread::get_id();
-    token granted;
+    token obtained;
     std::exception_ptr failure;
 
-    void abandon() { is_done = is_abandoned = true; }
     token result() const {
       if (failure) {
         std::rethrow_exception(failure);
       }
-      return granted;
+      return obtained;
     }
   };
 
   struct state {
-    std::mutex mutex;  ///< over all that follows
-    std::condition_variable done;
-    held_token held;
-    std::shared_ptr<request> under_way;
-    std::exception_ptr last_failure;
-    token_cache_status status;
-    thread_tokens copies;
+    std::mutex mutex;
+    std::condition_variable done;          ///< a flight is done or abandoned
+    record latest;                         ///< the cached token, and the backoff
+    token refused;                         ///< by the API, until there is another one
+    bool is_due = false;                   ///< renew whatever the token's age
+    boot_clock::time_point look_again_at;  ///< until then a renewal would come to nothing
+    std::shared_ptr<flight> in_flight;
+    std::shared_ptr<error const> last_error;
+    token_cache_status counters;  ///< the other members are computed by `status()`
 
-    bool serves(boot_clock::time_point now) const { return held.is_fresh(now) || (under_way && held.is_alive(now)); }
+    bool serves(boot_clock::time_point now) const {
+      bool const waits_for_renewal = in_flight || now < look_again_at;
+      return waits_for_renewal ? is_alive(latest.cached, now) : !is_due && is_fresh(latest.cached, now);
+    }
+    renewal_input input() const {
+      renewal_input made;
+      made.latest = latest;
+      made.refused = refused;
+      made.is_due = is_due;
+      return made;
+    }
   };
 
-  token get_shared(state& mine, thread_token* copy, boot_clock::time_point now, std::chrono::milliseconds patience) {
-    std::unique_lock<std::mutex> lock(mine.mutex);
-    ++mine.status.gets;
-    if (copy) {
-      mine.held.copy_to(*copy, now);
-    }
-    if (mine.serves(now)) {
-      ++mine.status.hits;
-      return mine.held.get();
-    }
-    return mine.under_way ? join(mine, lock, patience) : renew(mine, lock, patience);
-  }
-
-  token join(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
-    using std::chrono::steady_clock;
-    std::chrono::milliseconds const longest = std::chrono::hours(24);
-    steady_clock::time_point const end_of_patience =
-        steady_clock::now() + (std::max)(std::chrono::milliseconds::zero(), (std::min)(patience, longest));
-    ++mine.status.joins;
-    while (mine.under_way && !mine.serves(now_())) {
-      std::shared_ptr<request const> const awaited = mine.under_way;
-      require(awaited->asker != std::this_thread::get_id(), "token source", "must not ask its own cache");
-      if (!mine.done.wait_until(lock, end_of_patience, [&awaited] { return awaited->is_done; })) {
-        throw error(error_kind::timed_out, "another caller's token request is not done yet: call again");
+  token get(bool is_counted) {
+    boot_clock::time_point now = tools_.now();
+    state& s = state_.get();
+    std::unique_lock<std::mutex> lock(s.mutex);
+    s.counters.gets += is_counted ? 1 : 0;
+    bool has_waited = false;
+    while (!s.serves(now)) {
+      std::shared_ptr<flight> const awaited = s.in_flight;
+      if (!awaited) {
+        return now < s.look_again_at && s.latest.is_backing_off(now) ? fail(s, lock) : renew(s, lock);
       }
-      if (!awaited->is_abandoned) {
+      require(awaited->requester != std::this_thread::get_id(), "the transport, store, clock or observer",
+              "must not call get() of the cache that is calling it");
+      s.counters.waits += is_counted && !has_waited ? 1 : 0;
+      has_waited = true;
+      s.done.wait(lock, [&] { return awaited->is_done || s.in_flight != awaited; });
+      if (awaited->is_done) {
         return awaited->result();
       }
+      lock.unlock();
+      now = tools_.now();  // the credentials were replaced
+      lock.lock();
     }
-    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(end_of_patience - steady_clock::now());
-    return mine.serves(now_()) ? mine.held.get() : renew(mine, lock, left);
+    s.counters.hits += is_counted && !has_waited ? 1 : 0;
+    return s.latest.cached;
   }
 
-  /// No lock is held while the source is on the network.
-  token renew(state& mine, std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience) {
-    shared_renewal const renews_with = renews_with_.get();
-    std::shared_ptr<request> const current(new request);
-    token const refused = mine.held.refused();
-    bool const is_alive = mine.held.is_alive(now_());
-    mine.status.last_reason = is_alive ? "about to expire" : refused.empty() ? "no living token" : "refused by the API";
-    mine.under_way = current;
+  /// Throws the failure that the backoff is for.
+  token fail(state& s, std::unique_lock<std::mutex>& lock) {
+    record const latest = s.latest;
     lock.unlock();
-    renewal_outcome const outcome = renews_with->run(refused, is_alive ? std::chrono::milliseconds(0) : patience);
+    throw with_next_attempt(*latest.failure, latest.next_attempt_at, tools_.read_clock(), true);
+  }
+
+  token renew(state& s, std::unique_lock<std::mutex>& lock) {
+    auto const current = std::make_shared<flight>();
+    account_ptr const used = *account_.load();
+    renewal_input const input = s.input();
+    s.in_flight = current;
+    lock.unlock();
+
+    renewal_result result;
+    bool is_finished = false;
+    try {
+      result = renewal(tools_, *used, input).run();
+      clock_reading const clock = tools_.read_clock();
+      current->obtained = is_alive(result.latest.cached, clock.now) ? result.latest.cached : token();
+      if (current->obtained.empty() && result.failure) {
+        current->failure = std::make_exception_ptr(
+            with_next_attempt(*result.failure, result.latest.next_attempt_at, clock, result.is_earlier));
+      }
+      is_finished = true;
+    } catch (...) {
+      current->failure = std::current_exception();  // the program's clock, or short memory
+    }
+
     lock.lock();
-    bool const is_current = renews_with_.get() == renews_with;  // else it was reset, and this is nobody's token
-    if (is_current) {
-      mine.held.take(outcome, refused, now_());
-      mine.under_way.reset();
-      mine.last_failure = outcome.has_left_early ? mine.last_failure : outcome.failure;
+    std::vector<token_event> events;
+    if (s.in_flight == current) {
+      s.in_flight = nullptr;
+      if (is_finished) {
+        events = commit(s, result, input);
+      }
     }
-    bool const is_alive_still = is_current && mine.held.is_alive(now_());
-    current->granted = !outcome.failure ? outcome.granted : is_alive_still ? mine.held.get() : token();
-    current->failure = current->granted.empty() ? outcome.failure : nullptr;
-    current->is_abandoned = !is_current || (outcome.has_left_early && current->failure);
     current->is_done = true;
-    mine.status.requests += outcome.was_asked ? 1 : 0;
-    mine.status.failures += outcome.was_asked && outcome.failure ? 1 : 0;
-    mine.done.notify_all();
+    s.done.notify_all();
     lock.unlock();
-    if (observer_ && (outcome.was_asked || !outcome.failure)) {
-      tell();
-    }
+    notify_observer(events);
     return current->result();
   }
 
-  void tell() {
-    try {
-      observer_(status());
-    } catch (...) {  // the token is not the observer's to lose
+  /// Takes over what a renewal found.
+  std::vector<token_event> commit(state& s, renewal_result const& result, renewal_input const& input) {
+    bool const had_problem = !s.counters.sharing_problem.empty();
+    // The API may meanwhile have refused the token that the renewal found.
+    bool const is_refused = !s.refused.empty() && s.refused.value() != input.refused.value() &&
+                            s.refused.value() == result.latest.cached.value();
+    s.latest = result.latest;
+    s.look_again_at = result.look_again_at;
+    if (is_refused) {
+      s.latest.cached = token();
+      s.look_again_at = boot_clock::time_point();
+    } else if (!result.obtained.empty()) {
+      s.refused = token();
+      s.is_due = false;
+    }
+    if (result.was_attempted || !result.obtained.empty()) {
+      s.last_error = result.failure;
+    } else if (result.is_earlier) {
+      s.last_error = result.latest.failure;
+    }
+    s.counters.requests += result.was_sent ? 1 : 0;
+    s.counters.failures += result.was_attempted && result.failure ? 1 : 0;
+    s.counters.is_shared = result.is_shared;
+    s.counters.sharing_problem = result.sharing_problem;
+
+    std::vector<token_event> events;
+    auto add = [&events](token_event_kind kind, std::string const& message) {
+      token_event event;
+      event.kind = kind;
+      event.message = message;
+      events.push_back(event);
+    };
+    if (!observer_) {
+      return events;
+    }
+    if (!had_problem && !result.sharing_problem.empty()) {
+      add(token_event_kind::sharing_failed, "the token is not shared: " + result.sharing_problem);
+    } else if (had_problem && result.sharing_problem.empty()) {
+      add(token_event_kind::sharing_restored, "the token is shared again");
+    }
+    if (result.was_attempted && result.failure) {
+      add(token_event_kind::failed, to_string(result.failure->kind()) + ": " + result.failure->what());
+    } else if (result.was_attempted) {
+      add(token_event_kind::renewed, "a token was requested");
+    } else if (!result.obtained.empty()) {
+      add(token_event_kind::loaded, "a token was loaded that another process had requested");
+    }
+    return events;
+  }
+
+  void notify_observer(std::vector<token_event>& events) {
+    for (token_event& event : events) {
+      try {
+        event.status = status();
+        observer_(event);
+      } catch (...) {
+        // A failing observer must not cost anybody the token.
+      }
     }
   }
 
-  clock_function const now_;
-  token_observer const observer_;
-  inherited<shared_renewal> renews_with_;  ///< read and set with the mutex of `state_` held
+  environment const where_;
+  basic_encoding const encoding_;
+  std::function<void(token_event const&)> const observer_;
+  renewal_tools const tools_;
+  /// Changed with the mutex locked. A pointer that is exchanged, because a forked child reads it without its parent's mutex.
+  std::atomic<account_ptr*> account_;
   per_process<state> state_;
 };
 
 }  // namespace detail
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
-#endif  // CIBMTR_AUTH_SHARED_CACHE_HPP
+#endif  // CIBMTR_AUTH_DETAIL_CACHE_CACHE_STATE_HPP

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: MIT
-// State that a forked child starts anew, or takes over.
+// State that a forked child starts without.
 
-#ifndef CIBMTR_AUTH_PER_PROCESS_HPP
-#define CIBMTR_AUTH_PER_PROCESS_HPP
+#ifndef CIBMTR_AUTH_DETAIL_CACHE_PER_PROCESS_HPP
+#define CIBMTR_AUTH_DETAIL_CACHE_PER_PROCESS_HPP
 
 #include <atomic>
-#include <utility>
 
 #ifndef _WIN32
 #include <pthread.h>
 #endif
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 namespace detail {
 
-/// How many forks lie between this process and the first that asked. Shared libraries that hide their symbols have a count each.
+/// Counts the forks between this process and the first that called this. Shared libraries with hidden symbols have a
+/// count each.
 inline std::atomic<unsigned> const& fork_count() noexcept {
   static std::atomic<unsigned> forks{0};
 #ifndef _WIN32
-  // Not once: a forked child would wait for a parent's thread that was just about to. A fork that is counted twice is one all the same.
+  // No std::call_once: a forked child would wait for a parent's thread that was inside it. Counting a fork twice does no
+  // harm.
   static std::atomic<bool> is_counting{false};
   if (!is_counting) {
     is_counting = pthread_atfork(nullptr, nullptr, [] { ++forks; }) == 0;
@@ -27,18 +29,8 @@ inline std::atomic<unsigned> const& fork_count() noexcept {
   return forks;
 }
 
-/// Made in one process, and told from its copy in a forked child.
-class origin {
- public:
-  bool is_this_process() const noexcept { return forks_.load(std::memory_order_relaxed) == forks_then_; }
-
- private:
-  std::atomic<unsigned> const& forks_ = fork_count();  ///< of the library that made this, whichever asks
-  unsigned const forks_then_ = forks_;
-};
-
-/// A value of which a forked child gets a new one. The parent's may be half changed and its mutex held by a
-/// thread that the child does not have, so the child must not even destroy it.
+/// A value that a forked child gets a new one of. The parent's may be half changed, and its mutex locked by a thread that
+/// the child does not have, so the child must not even destroy it.
 template <typename T>
 class per_process {
  public:
@@ -52,56 +44,34 @@ class per_process {
   per_process& operator=(per_process const&) = delete;
 
   T& get() const {
-    entry* const found = current_.load(std::memory_order_acquire);
-    return found->made_in.is_this_process() ? found->value : renewed(found);
+    entry* found = current_.load(std::memory_order_acquire);
+    if (!found->is_of_this_process()) {
+      entry* const fresh = new entry;
+      if (current_.compare_exchange_strong(found, fresh)) {
+        found = fresh;
+      } else {
+        delete fresh;  // another thread of the child was faster: `found` is its entry now
+      }
+    }
+    return found->value;
   }
-  /// False in a forked child that has not asked for its own yet.
-  bool is_of_this_process() const noexcept {
-    return current_.load(std::memory_order_acquire)->made_in.is_this_process();
-  }
+  /// False in a forked child until it calls `get()`.
+  bool is_of_this_process() const noexcept { return current_.load(std::memory_order_acquire)->is_of_this_process(); }
 
  private:
   struct entry {
-    origin made_in;
+    bool is_of_this_process() const noexcept { return forks.load(std::memory_order_relaxed) == forks_when_made; }
+
+    std::atomic<unsigned> const& forks = fork_count();  // of the library that made this, whichever reads it
+    unsigned const forks_when_made = forks;
     T value{};
   };
-
-  T& renewed(entry* parents) const {
-    entry* const fresh = new entry;
-    if (current_.compare_exchange_strong(parents, fresh)) {
-      return fresh->value;
-    }
-    delete fresh;
-    return parents->value;  // now the one that another thread put there
-  }
 
   mutable std::atomic<entry*> current_;
 };
 
-/// A value that a forked child takes over as it was set last, whole even when another thread was just setting it. Within one process
-/// the caller sees to it that nobody reads while one sets.
-template <typename T>
-class inherited {
- public:
-  explicit inherited(T value) : current_(new T(std::move(value))) {}
-  ~inherited() { delete current_.load(); }
-  inherited(inherited const&) = delete;
-  inherited& operator=(inherited const&) = delete;
-
-  T const& get() const { return *current_.load(); }
-  /// Gives back what it was, for the caller to destroy.
-  T set(T value) {
-    T* const before = current_.exchange(new T(std::move(value)));
-    T was = std::move(*before);
-    delete before;
-    return was;
-  }
-
- private:
-  std::atomic<T*> current_;
-};
-
 }  // namespace detail
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
-#endif  // CIBMTR_AUTH_PER_PROCESS_HPP
+#endif  // CIBMTR_AUTH_DETAIL_CACHE_PER_PROCESS_HPP

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What renewals agree on, and how it is written down for other processes.
+// What a cache knows, in memory and as the text that processes share.
 
-#ifndef CIBMTR_AUTH_TOKEN_RECORD_HPP
-#define CIBMTR_AUTH_TOKEN_RECORD_HPP
+#ifndef CIBMTR_AUTH_DETAIL_SHARING_RECORD_HPP
+#define CIBMTR_AUTH_DETAIL_SHARING_RECORD_HPP
 
 #include <algorithm>
 #include <chrono>
@@ -10,174 +10,208 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <random>
 #include <string>
 #include <utility>
 
 #include <picojson.h>
 
 #include <cibmtr_auth/boot_clock.hpp>
+#include <cibmtr_auth/detail/encoding/json_object.hpp>
+#include <cibmtr_auth/detail/oauth/attempts.hpp>
 #include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/fingerprint.hpp>
-#include <cibmtr_auth/json_object.hpp>
 #include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/token.hpp>
 
 namespace cibmtr_auth {
-
-/// The last token granted, and after failures why there is no newer one and when to ask again.
-struct token_record {
-  token granted;                         ///< empty for none
-  bool is_replacement = false;           ///< `granted` stands for one that the API refused
-  int failures = 0;                      ///< of the same sort (rejections, or others), in a row
-  int rejections = 0;                    ///< since the last grant
-  std::shared_ptr<error const> failure;  ///< the last of them; null for none
-  boot_clock::time_point next_try_at;    ///< nobody asks before
-};
-
-/// A clock that all who share a record can read, and what it shows at a moment of this process's own; when to read which first is
-/// said at `token_store`.
-struct shared_clock {
-  std::string id;  ///< the same for all who read the same clock; empty where a restarted clock cannot be told apart
-  std::int64_t shows_ms;       ///< at `now`
-  boot_clock::time_point now;  ///< that moment
-  std::int64_t unix_ms;        ///< the wall clock at `now`: only for the wait that outlives `id`
-};
-
+inline namespace v1_0 {
 namespace detail {
 
-constexpr int record_version = 1;
+/// The same moment by this process's clock and in Unix time, which all who share a record can read.
+struct clock_reading {
+  boot_clock::time_point now;
+  std::int64_t unix_ms;
+};
 
-inline std::int64_t to_ms(shared_clock const& clock, boot_clock::time_point time) {
-  return clock.shows_ms + std::chrono::duration_cast<std::chrono::milliseconds>(time - clock.now).count();
-}
+/// The token as long as it lives and, beside it, the ladder's rung and either the last failure or a lease. Times are those
+/// of this process's clock; the epoch stands for "never".
+struct record {
+  token cached;
+  boot_clock::time_point replaced_at;  ///< when `cached` replaced a token that the API refused
+  attempt_history history;
+  boot_clock::time_point retried_at;  ///< the last `retry_now`
 
-inline std::string quoted(std::string const& text) {
+  std::shared_ptr<error const> failure;  ///< null for none
+  attempt_row row = attempt_row::not_sent;
+  boot_clock::time_point next_attempt_at;
+  unsigned proxy_login = 0;  ///< which one was rejected, for the row `proxy_login_rejected`
+  bool is_local = false;     ///< the failure is not in the store, but only in this process
+
+  bool has_lease = false;
+  boot_clock::time_point lease_started_at;
+  boot_clock::time_point lease_ends_at;
+
+  bool is_from_future = false;  ///< written by a clock that is far ahead of this one
+
+  void clear_failure() {
+    failure = nullptr;
+    next_attempt_at = boot_clock::time_point();
+    is_local = false;
+  }
+  bool is_backing_off(boot_clock::time_point now) const { return failure && now < next_attempt_at; }
+  bool is_leased(boot_clock::time_point now) const { return has_lease && now < lease_ends_at; }
+  /// For 30 s a replacement is not replaced in its turn: an API that refuses every token must not cause endless requests.
+  bool is_recent_replacement(boot_clock::time_point now) const {
+    return replaced_at != boot_clock::time_point() && now < replaced_at + std::chrono::seconds(30);
+  }
+};
+
+inline std::string json_quote(std::string const& text) {
   return picojson::value(text).serialize();
 }
 
-/// A whole number from 0 to 2^53; -1 when there is none.
-inline std::int64_t number_of(json_object const& object, char const* name) {
-  json_member const* const member = object.find(name);
-  bool const is_whole = member && member->is == json_member::type::number && member->number >= 0 &&
-                        member->number <= 9007199254740992.0 && std::floor(member->number) == member->number;
-  return is_whole ? static_cast<std::int64_t>(member->number) : -1;
-}
-
-/// From 0 to 1000.
-inline int count_of(json_object const& object, char const* name) {
-  return static_cast<int>((std::max)(std::int64_t{0}, (std::min)(number_of(object, name), std::int64_t{1000})));
-}
-
-inline std::string text_of(json_object const& object, char const* name) {
-  std::string const* const text = object.find_string(name);
-  return text ? *text : std::string();
-}
-
-/// 53 bits of the first `length` bytes, against damage, not against forgers: a flipped bit of a token is a token too.
-inline std::int64_t sum_of(std::string const& text, std::size_t length) {
-  std::uint64_t sum = length;
-  for (std::size_t i = 0; i < length; ++i) {
-    sum = mix(sum ^ static_cast<unsigned char>(text[i]));
+/// 128 random bits, so that equal texts are the same record.
+inline std::string random_id() {
+  std::random_device source;
+  std::string id;
+  while (id.size() < 32) {
+    id += "0123456789abcdef"[source() % 16];
   }
-  return static_cast<std::int64_t>(sum >> 11U);
+  return id;
 }
 
-/// Whether `text`, which is `object`, ends with the sum of all that stands before it.
-inline bool is_undamaged(std::string const& text, json_object const& object) {
-  std::size_t const end = text.rfind(",\"sum\":");
-  return end != std::string::npos && number_of(object, "sum") == sum_of(text, end);
-}
-
-}  // namespace detail
-
-/// One JSON object. It holds no secret but the token.
-inline secret write_record(token_record const& record, fingerprint const& whose, shared_clock const& clock) {
-  std::string text;
-  text.reserve(2048 + record.granted.value().size() + 2 * record.granted.scope().size());
+/// The text of a record, as one JSON object. Every time is a Unix time in ms, those that others wait for or trust beside
+/// the duration that was left when the record was written. The token is the only secret in it.
+inline secret write_record(record const& r, clock_reading const& clock) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  std::string text = "{\"id\":\"" + random_id() + '"';
+  text.reserve(2048 + r.cached.value().size() +
+               2 * r.cached.scope().size());  // growing would leave copies of the token
   auto add = [&text](char const* name, std::string const& value) {
-    text += text.empty() ? "{\"" : ",\"";
-    text += name;
-    text += "\":";
-    text += value;
+    text.append(",\"").append(name).append("\":").append(value);
   };
-  add("version", std::to_string(detail::record_version));
-  add("check", std::to_string(whose.check()));
-  add("clock", detail::quoted(clock.id));
-  add("written_ms", std::to_string(clock.shows_ms));
-  add("written_unix_ms", std::to_string(clock.unix_ms));
-  if (!record.granted.empty()) {
-    add("obtained_ms", std::to_string(detail::to_ms(clock, record.granted.obtained_at())));
-    add("expires_ms", std::to_string(detail::to_ms(clock, record.granted.expires_at())));
-    add("scope", detail::quoted(record.granted.scope()));
-    add("replacement", record.is_replacement ? "1" : "0");
-    add("access_token", "\"");
-    text += record.granted.value();
-    text += '"';
+  auto left = [&clock](boot_clock::time_point time) { return duration_cast<milliseconds>(time - clock.now).count(); };
+  auto add_time = [&](char const* name, boot_clock::time_point time) {
+    if (time != boot_clock::time_point()) {
+      add(name, std::to_string(clock.unix_ms + left(time)));
+    }
+  };
+  auto add_left = [&](char const* name, boot_clock::time_point time) {
+    add(name, std::to_string((std::max<long long>)(0, left(time))));
+  };
+  add("written_at", std::to_string(clock.unix_ms));
+  add("rung", std::to_string(r.history.rung));
+  add("fast_wait", std::to_string(r.history.fast_wait.count()));
+  add_time("retried_at", r.retried_at);
+  if (is_alive(r.cached, clock.now)) {
+    token_data const& data = *token_access::data(r.cached);
+    add("lifetime", std::to_string(duration_cast<milliseconds>(data.expires_at - data.obtained_at).count()));
+    add_time("expires_at", data.expires_at);
+    add_left("expires_in", data.expires_at);
+    add_time("replaced_at", r.replaced_at);
+    add("scope", json_quote(data.scope));
+    text.append(",\"access_token\":\"").append(data.value.reveal()).append("\"");
   }
-  if (record.failure) {
-    add("failures", std::to_string(record.failures));
-    add("rejections", std::to_string(record.rejections));
-    add("next_try_ms", std::to_string(detail::to_ms(clock, record.next_try_at)));
-    add("kind", detail::quoted(to_string(record.failure->kind())));
-    add("http_status", std::to_string(record.failure->http_status()));
-    add("oauth_error", detail::quoted(record.failure->oauth_error()));
-    add("message", detail::quoted(record.failure->what()));
+  if (r.has_lease) {
+    add_time("lease_started_at", r.lease_started_at);
+    add_time("lease_ends_at", r.lease_ends_at);
+    add_left("lease_ends_in", r.lease_ends_at);
+  } else if (r.failure) {
+    add("row", std::to_string(static_cast<int>(r.row)));
+    add("proxy_login", std::to_string(r.proxy_login));
+    add_time("next_attempt_at", r.next_attempt_at);
+    add_left("next_attempt_in", r.next_attempt_at);
+    add("kind", json_quote(to_string(r.failure->kind())));
+    add("http_status", std::to_string(r.failure->http_status()));
+    add("oauth_error", json_quote(r.failure->oauth_error()));
+    add("message", json_quote(r.failure->what()));
   }
-  add("sum", std::to_string(detail::sum_of(text, text.size())));
   text += "}\n";
   return secret(std::move(text));
 }
 
-/// An empty record for a text that is not `whose`, not of this version, from the future, or damaged. By another clock (the machine was
-/// started anew) the token is not taken, but a wait still is, counted by the wall clock. Where that cannot be told, the record is as
-/// old as either clock says.
-inline token_record read_record(std::string const& text, fingerprint const& whose, shared_clock const& clock) {
-  using std::chrono::milliseconds;
-  detail::json_object object;
-  bool const is_object = object.read(text);
-  std::int64_t const written = detail::number_of(object, "written_ms");
-  std::int64_t const written_unix = detail::number_of(object, "written_unix_ms");
-  bool const is_ours = is_object && detail::is_undamaged(text, object) &&
-                       detail::number_of(object, "version") == detail::record_version && written >= 0 &&
-                       detail::number_of(object, "check") == whose.check();
-  std::int64_t const by_clock = clock.shows_ms - written;
-  std::int64_t const by_wall = clock.unix_ms - written_unix;
-  bool const was_restarted = clock.id.empty() && by_clock < -1000;
-  bool const same_clock = detail::text_of(object, "clock") == clock.id && !was_restarted;
-  std::int64_t const since = !same_clock ? by_wall : clock.id.empty() ? (std::max)(by_clock, by_wall) : by_clock;
-  if (!is_ours || since < -1000) {
-    return token_record();
+/// The members of a record's text, each with a value that cannot do harm whatever was written there.
+class record_reader {
+ public:
+  record_reader(json_object const& object, clock_reading const& clock) : object_(object), clock_(clock) {}
+
+  bool has(char const* name) const { return object_.find(name) != nullptr; }
+  std::string text(char const* name) const {
+    std::string const* const found = object_.find_string(name);
+    return found ? *found : std::string();
+  }
+  /// From 0 to `max`.
+  std::int64_t number(char const* name, std::int64_t max) const {
+    json_member const* const member = object_.find(name);
+    double const value = member && member->is == json_member::type::number ? member->number : 0;
+    return value >= 1 ? static_cast<std::int64_t>((std::min)(value, static_cast<double>(max))) : 0;
+  }
+  /// How far a time lies ahead; negative if it is past.
+  std::int64_t ms_until(char const* name) const { return number(name, max_unix_ms) - clock_.unix_ms; }
+  /// A time that is past: no time at all if it is not there, now if it seems to lie ahead.
+  boot_clock::time_point past_time(char const* name) const {
+    return has(name) ? clock_.now + std::chrono::milliseconds((std::min)(std::int64_t{0}, ms_until(name)))
+                     : boot_clock::time_point();
+  }
+  /// A time to wait for or to trust: no further ahead than the duration beside it, and that at most `max` ms.
+  boot_clock::time_point future_time(char const* at, char const* in, std::int64_t max) const {
+    return clock_.now + std::chrono::milliseconds((std::min)(ms_until(at), number(in, max)));
   }
 
-  token_record record;
-  std::int64_t const age = (std::max)(since, std::int64_t{0});
-  auto time_of = [&](char const* name) {
-    return clock.now + milliseconds(detail::number_of(object, name) - written - age);
-  };
-  std::string const* const value = object.find_string("access_token");
-  std::int64_t const obtained = detail::number_of(object, "obtained_ms");
-  std::int64_t const life = detail::number_of(object, "expires_ms") - obtained;
-  bool const is_sound = value && detail::is_b64token(*value) && obtained >= 0 && obtained <= written && life >= 0 &&
-                        life <= 366LL * 86400 * 1000;
-  if (same_clock && is_sound) {
-    record.is_replacement = detail::number_of(object, "replacement") == 1;
-    record.granted = token(*value, detail::text_of(object, "scope"), time_of("obtained_ms"), time_of("expires_ms"));
+ private:
+  static constexpr std::int64_t max_unix_ms = 253402300799999;  // the end of the year 9999
+
+  json_object const& object_;
+  clock_reading const& clock_;
+};
+
+/// An empty record for text that is none. A reader never waits longer and never trusts a token longer than the duration
+/// that was written, counted by its own clock. A record from the future loses its token: its age cannot be known.
+inline record read_record(std::string const& text, clock_reading const& clock, clock_function const& clock_of_tokens) {
+  constexpr std::int64_t day_ms = 86400 * 1000;
+  constexpr std::int64_t five_minutes_ms = 5 * 60 * 1000;
+  record r;
+  json_object object;
+  if (!object.read(text)) {
+    return r;
   }
-  std::int64_t const wait = detail::number_of(object, "next_try_ms") - written;
-  for (error_kind kind : {error_kind::rejected, error_kind::rate_limited, error_kind::unavailable, error_kind::network,
-                          error_kind::tls, error_kind::timed_out, error_kind::malformed}) {
-    if (detail::text_of(object, "kind") == to_string(kind) && wait >= 0 && wait <= 2 * 86400 * 1000) {
-      record.failures = (std::max)(1, detail::count_of(object, "failures"));
-      record.rejections = detail::count_of(object, "rejections");
-      std::int64_t const status = (std::max)(std::int64_t{0}, detail::number_of(object, "http_status"));
-      record.failure.reset(new error(kind, detail::text_of(object, "message"), static_cast<int>(status % 1000),
-                                     detail::text_of(object, "oauth_error")));
-      record.next_try_at = time_of("next_try_ms");
+  record_reader const from(object, clock);
+  r.is_from_future = from.ms_until("written_at") > five_minutes_ms;
+  r.history.rung = static_cast<int>(from.number("rung", 1000));
+  r.history.fast_wait = std::chrono::milliseconds(from.number("fast_wait", five_minutes_ms));
+  r.retried_at = from.past_time("retried_at");
+
+  secret const value = from.text("access_token");
+  if (!r.is_from_future && is_b64token(value.reveal())) {
+    boot_clock::time_point const expires_at = from.future_time("expires_at", "expires_in", 366 * day_ms);
+    std::chrono::milliseconds const lifetime(from.number("lifetime", 366 * day_ms));
+    r.cached = token_access::make(value, from.text("scope"), expires_at - lifetime, expires_at, clock_of_tokens);
+    r.replaced_at = from.past_time("replaced_at");
+  }
+
+  r.has_lease = from.has("lease_ends_at");
+  if (r.has_lease) {
+    r.lease_ends_at = from.future_time("lease_ends_at", "lease_ends_in", 2 * day_ms);
+    r.lease_started_at = (std::min)(from.past_time("lease_started_at"), r.lease_ends_at);
+  }
+  std::string const kind = from.text("kind");
+  for (error_kind known : {error_kind::rejected, error_kind::rate_limited, error_kind::unavailable, error_kind::network,
+                           error_kind::tls, error_kind::timed_out, error_kind::invalid_response}) {
+    if (kind == to_string(known)) {
+      r.failure =
+          std::make_shared<error const>(known, from.text("message"), static_cast<int>(from.number("http_status", 999)),
+                                        from.text("oauth_error"), std::chrono::seconds(0), false);
+      r.row = static_cast<attempt_row>((std::max)(std::int64_t{1}, from.number("row", 7)));
+      r.proxy_login = static_cast<unsigned>(from.number("proxy_login", 0xFFFF));
+      r.next_attempt_at = from.future_time("next_attempt_at", "next_attempt_in", 2 * day_ms);
     }
   }
-  return record;
+  return r;
 }
 
+}  // namespace detail
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
-#endif  // CIBMTR_AUTH_TOKEN_RECORD_HPP
+#endif  // CIBMTR_AUTH_DETAIL_SHARING_RECORD_HPP
