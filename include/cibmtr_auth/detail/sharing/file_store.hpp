@@ -1,100 +1,139 @@
 // SPDX-License-Identifier: MIT
-// Ask once per machine: a store shared by processes.
+// A token_store in a private folder, for the processes of one user on one machine.
 
-#ifndef CIBMTR_AUTH_TOKEN_FILE_HPP
-#define CIBMTR_AUTH_TOKEN_FILE_HPP
+#ifndef CIBMTR_AUTH_DETAIL_SHARING_FILE_STORE_HPP
+#define CIBMTR_AUTH_DETAIL_SHARING_FILE_STORE_HPP
 
-#include <atomic>
 #include <chrono>
-#include <cstdint>
-#include <cstdlib>
-#include <fstream>
-#include <memory>
+#include <cstddef>
 #include <string>
+#include <thread>
 #include <utility>
 
-#include <cibmtr_auth/boot_clock.hpp>
-#include <cibmtr_auth/fingerprint.hpp>
-#include <cibmtr_auth/private_directory.hpp>
-#include <cibmtr_auth/token_record.hpp>
+#include <errno.h>
+
+#include <cibmtr_auth/detail/sharing/private_directory.hpp>
+#include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/token_store.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
+namespace detail {
 
-/// `cibmtr_auth` in the user's cache folder: `$XDG_CACHE_HOME`, else `~/.cache`; on Windows `%LOCALAPPDATA%`. Empty when the environment names
-/// neither, in which case nothing is shared.
-inline std::string default_cache_directory() {
-  auto variable = [](char const* name) {
-    char const* const value = std::getenv(name);
-    return std::string(value ? value : "");
-  };
-#ifdef _WIN32
-  std::string const base = variable("LOCALAPPDATA");
-  return base.empty() ? base : base + "\\cibmtr_auth";
-#else
-  std::string const xdg = variable("XDG_CACHE_HOME");
-  std::string const home = variable("HOME");
-  std::string const base = !xdg.empty() && xdg[0] == '/' ? xdg : home.empty() ? home : home + "/.cache";
-  return base.empty() ? base : base + "/cibmtr_auth";
-#endif
-}
-
-/// The processes of one user on one machine share one token, one renewal, one pause after failures. The file lies in a
-/// folder that only the user can enter (made with mode 0700, else not used), has mode 0600, is replaced as a whole, and
-/// holds no secret but the token. A file that is anybody else's, damaged, of the future or of other credentials counts as none. What the
-/// file system refuses costs the sharing, never a token.
-class token_file : public token_store {
- public:
-  /// In `directory`, which is made if it is not there; one file for each `whose`. Throws nothing for what the file system refuses.
-  token_file(std::string directory, fingerprint const& whose, clock_function now = boot_clock::now)
-      : directory_(std::move(directory)), whose_(whose), now_(std::move(now)) {}
-
-  std::unique_ptr<lock> try_lock() override {
-    held* const taken = new held;
-    std::unique_ptr<lock> result(taken);
-    if (directory_.lock(whose_.name() + ".lock", taken->file) == detail::private_directory::lock_result::busy) {
-      result.reset();
-    }
-    return result;
+struct file_descriptor {
+  explicit file_descriptor(int opened) noexcept : number(opened) {}
+  file_descriptor(file_descriptor const&) = delete;
+  file_descriptor& operator=(file_descriptor const&) = delete;
+  ~file_descriptor() { close(); }
+  bool close() noexcept {
+    bool const is_closed = number < 0 || close_file(number) == 0;
+    number = -1;
+    return is_closed;
   }
-  token_record load() override {
-    secret const text = directory_.read(whose_.name() + ".json");
-    return text.empty() ? token_record() : read_record(text.reveal(), whose_, clock());
-  }
-  void save(token_record const& record) override {
-    is_written_ = directory_.write(whose_.name() + ".json", write_record(record, whose_, clock()));
-  }
-
-  /// Whether there is a folder to share through, and the last record could be written there.
-  bool is_shared() const { return is_written_ && directory_.is_usable(); }
-
- private:
-  struct held : lock {
-    detail::private_directory::file_lock file;
-  };
-
-  /// `boot_clock`, which is one and the same for all processes until the machine starts anew. Only Linux tells when that was.
-  shared_clock clock() const {
-    using std::chrono::duration_cast;
-    using std::chrono::milliseconds;
-    boot_clock::time_point const now = now_();
-    auto const unix_time = std::chrono::system_clock::now().time_since_epoch();
-    shared_clock shown = {boot_id(), duration_cast<milliseconds>(now.time_since_epoch()).count(), now,
-                          duration_cast<milliseconds>(unix_time).count()};
-    return shown;
-  }
-  static std::string boot_id() {
-    std::string id;
-    std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
-    return id;
-  }
-
-  detail::private_directory directory_;
-  fingerprint whose_;
-  clock_function now_;
-  std::atomic<bool> is_written_{true};
+  int number;  ///< negative if it is not open
 };
 
+/// Each record is a file `KEY` with mode 0600, replaced as a whole under a lock on `KEY.lock`, which is never deleted. The
+/// folder is made with mode 0700 when the first record is written, and again if it is removed. What prevents sharing
+/// throws std::runtime_error, "PATH: reason"; a file that is not private or too long counts as missing and is replaced.
+class file_store : public token_store {
+ public:
+  explicit file_store(std::string const& directory) : directory_(absolute_path(directory)) {}
+
+  secret load(std::string const& key) override { return check_directory(directory_) ? read(path_of(key)) : secret(); }
+
+  bool replace(std::string const& key, secret const& expected, secret const& text, std::chrono::seconds) override {
+    if (!check_directory(directory_)) {
+      if (text.empty()) {
+        return expected.empty();
+      }
+      make_directory(directory_);
+    }
+    lock const held(directory_, key + ".lock");
+    secret const stored = read(path_of(key));
+    if (stored.reveal() != expected.reveal()) {
+      return false;
+    }
+    if (!text.empty()) {
+      write(path_of(key), text);
+    } else if (remove_file(path_of(key)) != 0 && errno != ENOENT) {
+      fail_file(path_of(key), describe_errno());
+    }
+    return true;
+  }
+
+ private:
+  struct lock {
+    lock(std::string const& directory, std::string const& name) : file(-1) {
+      std::string const path = directory + "/" + name;
+      auto const deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+      while ((file.number = open_locked(path)) < 0) {
+        if (errno != EAGAIN) {
+          fail_file(directory, "lock file " + name + " cannot be opened: " + describe_errno());
+        }
+        if (std::chrono::steady_clock::now() > deadline) {
+          fail_file(directory, "lock file " + name + " is locked by another process");
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+    }
+    lock(lock const&) = delete;
+    lock& operator=(lock const&) = delete;
+    ~lock() { unlock_file(file.number); }
+    file_descriptor file;
+  };
+
+  std::string path_of(std::string const& key) const { return directory_ + "/" + key; }
+
+  static secret read(std::string const& path) {
+    file_descriptor const file(open_to_read(path));
+    if (file.number < 0 && errno != ENOENT && errno != ELOOP && errno != EACCES && errno != ENXIO) {
+      fail_file(path, describe_errno());
+    }
+    long long const size = file.number < 0 ? -1 : size_of_private_file(file.number);
+    std::string text(size > 0 && size <= 256 * 1024 ? static_cast<std::size_t>(size) : 0, '\0');
+    std::size_t length = 0;
+    long long got = 1;
+    while (got > 0 && length < text.size()) {
+      got = read_some(file.number, &text[length], text.size() - length);
+      length += got > 0 ? static_cast<std::size_t>(got) : 0;
+    }
+    text.resize(length);
+    secret content(std::move(text));
+    if (got < 0) {
+      fail_file(path, describe_errno());
+    }
+    return content;
+  }
+
+  /// Whole or not at all: a reader finds the old text or the new one, also after the writer was killed.
+  static void write(std::string const& path, secret const& text) {
+    std::string const& all = text.reveal();
+    if (!may_have_size(all.size())) {
+      fail_file(path, "File too large (ulimit -f, LimitFSIZE)");
+    }
+    std::string const part = path + ".part";
+    file_descriptor file(open_new(part));
+    bool is_written = file.number >= 0;
+    for (std::size_t length = 0; is_written && length < all.size();) {
+      long long const put = write_some(file.number, all.data() + length, all.size() - length);
+      is_written = put > 0;
+      length += is_written ? static_cast<std::size_t>(put) : 0;
+    }
+    // Some file systems report a full disk only when the file is closed.
+    if (!is_written || !file.close() || replace_file(part, path) != 0) {
+      std::string const reason = describe_errno();
+      file.close();
+      remove_file(part);
+      fail_file(path, reason);
+    }
+  }
+
+  std::string const directory_;
+};
+
+}  // namespace detail
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
-#endif  // CIBMTR_AUTH_TOKEN_FILE_HPP
+#endif  // CIBMTR_AUTH_DETAIL_SHARING_FILE_STORE_HPP

@@ -1,71 +1,66 @@
 // SPDX-License-Identifier: MIT
-// Whose token a shared record holds, without saying so.
+// The key of a shared record: tells credentials apart without revealing them.
 
-#ifndef CIBMTR_AUTH_FINGERPRINT_HPP
-#define CIBMTR_AUTH_FINGERPRINT_HPP
+#ifndef CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
+#define CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
 
 #include <cstdint>
 #include <string>
 
 #include <cibmtr_auth/credentials.hpp>
+#include <cibmtr_auth/detail/oauth/token_request.hpp>
 #include <cibmtr_auth/environment.hpp>
+#include <cibmtr_auth/secret.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 namespace detail {
 
-/// The finalizer of SplitMix64: every bit of the result depends on every bit given.
+/// The finalizer of SplitMix64: every bit of the result depends on every bit of the argument.
 inline std::uint64_t mix(std::uint64_t bits) noexcept {
   bits = (bits ^ bits >> 30U) * 0xBF58476D1CE4E5B9U;
   bits = (bits ^ bits >> 27U) * 0x94D049BB133111EBU;
   return bits ^ bits >> 31U;
 }
 
+/// FNV-1a of `field`, continued from `hash`. Its length follows, so that no text can be shifted into the next field.
+inline std::uint64_t hash_field(std::uint64_t hash, std::string const& field) noexcept {
+  for (char const byte : field) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001B3U;
+  }
+  return mix(hash ^ field.size());
+}
+
+/// 16 bits of a hash that changes with the secrets. So few, because everybody who can read a record sees them: one wrong
+/// guess in 65,536 fits too, and nobody can confirm a guessed password. `public_hash` is the salt. It is always the same
+/// for one account, because each further salt would reveal 16 further bits.
+inline std::uint64_t short_hash(std::uint64_t public_hash, credentials const& secrets) noexcept {
+  std::uint64_t const hash = hash_field(public_hash, secrets.client_secret.reveal());
+  return mix(hash_field(hash, secrets.password.reveal()) ^ mix(public_hash)) >> 48U;
+}
+
+inline std::string hex_digits(std::uint64_t bits, unsigned bit_count) {
+  std::string text;
+  for (unsigned shift = bit_count; shift > 0; shift -= 4) {
+    text += "0123456789abcdef"[bits >> (shift - 4) & 15U];
+  }
+  return text;
+}
+
+/// 16 hexadecimal digits for what a token depends on (token URL, client, scope and user), 4 for the secrets, and the
+/// version of the record's format: a file name or a key. An old password that is still in use somewhere has a record and
+/// a backoff of its own, and so has a version of the library that writes another format.
+inline std::string record_key(environment const& target, credentials const& account) {
+  std::uint64_t hash = 0xCBF29CE484222325U;
+  for (std::string const* field :
+       {&token_url(target, account), &account.client_id, &account.scope, &account.username}) {
+    hash = hash_field(hash, *field);
+  }
+  return hex_digits(mix(hash), 64) + hex_digits(short_hash(hash, account), 16) + "_1";
+}
+
 }  // namespace detail
-
-/// Tells records of different credentials apart. Shared records hold `name()` and `check()`, 16 bits of a hash that is salted and
-/// changes when a password does, but fits one in 65,536 wrong guesses too: nobody can confirm a password with it. The
-/// salt is always the same, since another one each time would give away another 16 bits each time.
-class fingerprint {
- public:
-  /// Of what a token depends on: token URL, client, scope, user and secrets.
-  fingerprint(environment const& where, credentials const& who) {
-    std::string const token_url =
-        who.uses_password_grant() ? where.password_token_url : where.client_credentials_token_url;
-    for (std::string const* field : {&token_url, &who.client_id, &who.scope, &who.username}) {
-      add(*field);
-    }
-    salt_ = detail::mix(hash_);
-    add(who.client_secret.reveal());
-    add(who.password.reveal());
-  }
-
-  /// 16 hexadecimal digits for a token URL, a client, a scope and a user, and 4 for `check()`: a file's name or a key. An old
-  /// password that is still in use somewhere has a record and a pause of its own.
-  std::string name() const { return digits(salt_, 64) + digits(check(), 16); }
-  /// 0 to 65535, of everything, secrets included.
-  unsigned check() const noexcept { return static_cast<unsigned>(detail::mix(hash_ ^ salt_) >> 48U); }
-
- private:
-  static std::string digits(std::uint64_t bits, unsigned count) {
-    std::string text;
-    for (unsigned shift = count; shift > 0; shift -= 4) {
-      text += "0123456789abcdef"[bits >> (shift - 4) & 15U];
-    }
-    return text;
-  }
-
-  /// FNV-1a, with the length after each field, so that no two fields can be shifted into each other.
-  void add(std::string const& field) noexcept {
-    for (char const byte : field) {
-      hash_ = (hash_ ^ static_cast<unsigned char>(byte)) * 0x100000001B3U;
-    }
-    hash_ = detail::mix(hash_ ^ field.size());
-  }
-
-  std::uint64_t hash_ = 0xCBF29CE484222325U;
-  std::uint64_t salt_ = 0;
-};
-
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
-#endif  // CIBMTR_AUTH_FINGERPRINT_HPP
+#endif  // CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP

@@ -1,139 +1,287 @@
 // SPDX-License-Identifier: MIT
 // Small files and locks in a folder that only this user can read.
 
-#ifndef CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
-#define CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
+#ifndef CIBMTR_AUTH_DETAIL_SHARING_PRIVATE_DIRECTORY_HPP
+#define CIBMTR_AUTH_DETAIL_SHARING_PRIVATE_DIRECTORY_HPP
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
-#include <mutex>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
 #include <string>
-#include <utility>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#ifdef _WIN32
+#include <direct.h>
+#include <io.h>
+#include <share.h>
+#else
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
 
-#include <cibmtr_auth/file_system.hpp>
-#include <cibmtr_auth/per_process.hpp>
 #include <cibmtr_auth/secret.hpp>
 
 namespace cibmtr_auth {
+inline namespace v1_0 {
 namespace detail {
 
-/// The locks that this process holds: to the system a second one on the same file would look like the first.
-struct held_locks {
-  std::mutex mutex;
-  std::vector<std::string> paths;
-
-  static held_locks& here() {
-    static auto const* const held = new per_process<held_locks>;  // never destroyed: a static cache may outlive it
-    return held->get();
+[[noreturn]] inline void fail_file(std::string const& path, std::string const& reason) {
+  throw std::runtime_error(path + ": " + reason);
+}
+inline std::string describe_errno() {
+#ifndef _WIN32
+  if (errno == ELOOP) {
+    return "is a symbolic link";
   }
-};
+#endif
+  return std::generic_category().message(errno);
+}
 
-/// Nothing here throws for what the file system does: without a file there is no text, without a lock no file.
-class private_directory {
- public:
-  enum class lock_result { held, busy, impossible };
+#ifdef _WIN32
 
-  struct file_lock {
-    file_lock() = default;
-    file_lock(file_lock const&) = delete;
-    file_lock& operator=(file_lock const&) = delete;
-    ~file_lock() {
-      if (file >= 0) {
-        held_locks& held = held_locks::here();
-        std::lock_guard<std::mutex> const guard(held.mutex);
-        // A forked child has its parent's locks, and a list without them.
-        held.paths.erase(std::remove(held.paths.begin(), held.paths.end(), path), held.paths.end());
-        close_file(file);
-      }
-    }
+// What windows.h declares, which a header of ours must not include.
+extern "C" __declspec(dllimport) int __stdcall MoveFileExA(char const* from, char const* to, unsigned long flags);
 
-    std::string path;
-    int file = -1;
-  };
+// Files in the user's own folder are private on Windows, and a file that is opened with deny-all sharing is a lock.
 
-  /// Made if it is not there, with the folders above it.
-  explicit private_directory(std::string path) : path_(std::move(path)) {
-    while (path_.size() > 1 && (path_.back() == '/' || path_.back() == '\\')) {
-      path_.pop_back();  // else a symbolic link would be followed, and one folder have two locks
-    }
-    for (std::size_t end = path_.find_first_of("/\\", 1); end != std::string::npos;
-         end = path_.find_first_of("/\\", end + 1)) {
-      make_directory(path_.substr(0, end));
-    }
-    make_directory(path_);
+inline std::string absolute_path(std::string const& path) {
+  char whole[4096];
+  return !path.empty() && _fullpath(whole, path.c_str(), sizeof whole) ? whole : path;
+}
+inline bool check_directory(std::string const& path) {
+  struct _stat64 found;
+  if (_stat64(path.c_str(), &found) != 0) {
+    return false;
   }
-
-  /// Whether it is a folder of this user's that nobody else can enter. Nothing is read or written else.
-  bool is_usable() const { return is_private_directory(path_); }
-
-  /// Empty when there is none, when somebody else could have written it or can read it, or when it is longer than 256 KiB.
-  secret read(std::string const& name) const {
-    std::string text(256 * 1024 + 1, '\0');  // nothing is allocated while a file is open, or it might never be closed
-    int const file = is_usable() ? open_to_read(path_ + "/" + name) : -1;
-    if (file < 0) {
-      return secret();
+  return (found.st_mode & _S_IFDIR) != 0 || (fail_file(path, "is not a directory"), false);
+}
+inline void make_directory(std::string const& path) {
+  for (std::size_t end = 0; end != std::string::npos;) {
+    end = path.find_first_of("/\\", end + 1);
+    if (_mkdir(path.substr(0, end).c_str()) != 0 && end == std::string::npos && !check_directory(path)) {
+      fail_file(path, describe_errno());
     }
-    std::size_t length = 0;
-    for (long long got = 1; got > 0 && length < text.size() && is_private_file(file);
-         length += static_cast<std::size_t>(got)) {
-      got = (std::max)(read_some(file, &text[length], text.size() - length), 0LL);
-    }
-    close_file(file);
-    text.resize(length <= 256 * 1024 ? length : 0);
-    return secret(std::move(text));
   }
-
-  /// Whole or not at all: a reader finds the old text or the new one. False when it could not be written.
-  bool write(std::string const& name, secret const& text) const {
-    std::string const whole = path_ + "/" + name;
-    std::string const part = whole + ".part";
-    int const file = is_usable() ? open_new(part) : -1;
-    if (file < 0) {
-      return false;
-    }
-    std::string const& all = text.reveal();
-    std::size_t length = 0;
-    for (long long put = 1; put > 0 && length < all.size(); length += static_cast<std::size_t>(put)) {
-      put = (std::max)(write_some(file, all.data() + length, all.size() - length), 0LL);
-    }
-    close_file(file);
-    bool const is_written = length == all.size() && replace_file(part, whole);
-    if (!is_written) {
-      remove(part.c_str());
-    }
-    return is_written;
+}
+/// A file cannot be replaced while somebody reads it, nor read while it is being replaced; both last microseconds.
+template <class Call>
+int retry_for_a_moment(Call call) {
+  int result = call();
+  for (int i = 0; result < 0 && errno == EACCES && i < 50; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    result = call();
   }
-
-  /// Held until `taken` is destroyed.
-  lock_result lock(std::string const& name, file_lock& taken) const {
-    if (!is_usable()) {
-      return lock_result::impossible;
-    }
-    taken.path = path_ + "/" + name;
-    held_locks& held = held_locks::here();
-    std::lock_guard<std::mutex> const guard(held.mutex);
-    if (std::find(held.paths.begin(), held.paths.end(), taken.path) != held.paths.end()) {
-      return lock_result::busy;
-    }
-    held.paths.push_back(taken.path);
-    errno = 0;
-    taken.file = open_locked(taken.path);
-    if (taken.file < 0) {
-      int const why = errno;
-      held.paths.pop_back();
-      return is_held_by_another(why) ? lock_result::busy : lock_result::impossible;
-    }
-    return lock_result::held;
+  return result;
+}
+inline int open_to_read(std::string const& path) {
+  return retry_for_a_moment([&] { return _open(path.c_str(), _O_RDONLY | _O_BINARY | _O_NOINHERIT); });
+}
+inline int open_new(std::string const& path) {
+  return _open(path.c_str(), _O_WRONLY | _O_CREAT | _O_TRUNC | _O_BINARY | _O_NOINHERIT, _S_IREAD | _S_IWRITE);
+}
+inline int open_locked(std::string const& path) {
+  int file = -1;
+  _sopen_s(&file, path.c_str(), _O_RDWR | _O_CREAT | _O_NOINHERIT, _SH_DENYRW, _S_IREAD | _S_IWRITE);
+  if (file < 0 && _doserrno == 32) {  // ERROR_SHARING_VIOLATION; other reasons for EACCES do not go away
+    errno = EAGAIN;
   }
+  return file;
+}
+inline void unlock_file(int) {}
+inline long long size_of_private_file(int file) {
+  return _filelengthi64(file);
+}
+inline bool may_have_size(std::size_t) {
+  return true;
+}
+inline int close_file(int file) {
+  return _close(file);
+}
+inline int remove_file(std::string const& path) {
+  return std::remove(path.c_str());
+}
+inline int replace_file(std::string const& from, std::string const& to) {
+  return retry_for_a_moment([&] {
+    errno = EACCES;
+    return MoveFileExA(from.c_str(), to.c_str(), 1) != 0 ? 0 : -1;  // MOVEFILE_REPLACE_EXISTING
+  });
+}
+inline long long read_some(int file, char* to, std::size_t max_size) {
+  return _read(file, to, static_cast<unsigned>(max_size));
+}
+inline long long write_some(int file, char const* from, std::size_t size) {
+  return _write(file, from, static_cast<unsigned>(size));
+}
 
- private:
-  std::string path_;
-};
+#else
+
+/// Calls again what a signal interrupted. On network file systems that can be any call, not only a slow one.
+template <class Call>
+auto retry_interrupted(Call call) -> decltype(call()) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) {
+    result = call();
+  }
+  return result;
+}
+
+/// From the root, because a program may change its working directory, and without empty or `.` components: with a slash at
+/// its end a symbolic link would be followed.
+inline std::string absolute_path(std::string path) {
+  char current[4096];
+  if (!path.empty() && path[0] != '/' && ::getcwd(current, sizeof current)) {
+    path = current + ("/" + path);
+  }
+  for (std::size_t found; (found = (path + "/").find("/./")) != std::string::npos;) {
+    path.erase(found, 2);
+  }
+  for (std::size_t found; (found = path.find("//")) != std::string::npos;) {
+    path.erase(found, 1);
+  }
+  return path.size() > 1 && path.back() == '/' ? path.substr(0, path.size() - 1) : path;
+}
+
+inline std::string describe_owner(struct stat const& found) {
+  return "belongs to " + (found.st_uid == 0 ? "root" : "uid " + std::to_string(found.st_uid));
+}
+inline bool is_private(struct stat const& found) {
+  return found.st_uid == ::geteuid() && (found.st_mode & 077U) == 0;
+}
+
+/// False if there is no such folder. Throws std::runtime_error, "PATH: reason", unless it belongs to the effective user and
+/// is closed to all others.
+inline bool check_directory(std::string const& path) {
+  struct stat found;
+  int result = retry_interrupted([&] { return ::lstat(path.c_str(), &found); });
+  if (result != 0 && errno == ENOENT) {
+    return false;
+  }
+  // systemd's CacheDirectory= is a link that root made if there is DynamicUser=. Nobody else's link is followed.
+  if (result == 0 && S_ISLNK(found.st_mode) && found.st_uid == 0 && ::geteuid() != 0) {
+    result = retry_interrupted([&] { return ::stat(path.c_str(), &found); });
+  }
+  if (result != 0) {
+    fail_file(path, describe_errno());
+  }
+  if (!S_ISDIR(found.st_mode)) {
+    fail_file(path, S_ISLNK(found.st_mode) ? "is a symbolic link" : "is not a directory");
+  }
+  if (found.st_uid != ::geteuid()) {
+    fail_file(path, describe_owner(found));
+  }
+  if (!is_private(found)) {
+    char mode[8] = "";
+    std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(found.st_mode & 07777U));
+    fail_file(path, "has mode " + std::string(mode) + ": chmod 700");
+  }
+  return true;
+}
+
+/// With the folders above it. Only below a folder of this user's or of root's: a program run with sudo must not make folders
+/// that the user then cannot use. Never HOME itself, which would hide that there is none.
+inline void make_directory(std::string const& path) {
+  char const* const home = std::getenv("HOME");
+  std::vector<std::string> missing;
+  std::string existing = path;
+  struct stat found;
+  while (retry_interrupted([&] { return ::stat(existing.c_str(), &found); }) != 0) {
+    if (errno != ENOENT || existing.compare(0, 1, "/") != 0) {
+      fail_file(existing, describe_errno());
+    }
+    if (home && existing == absolute_path(home)) {
+      fail_file(existing, "is HOME, but does not exist");
+    }
+    missing.push_back(existing);
+    existing.erase((std::max)(existing.rfind('/'), std::size_t{1}));
+  }
+  if (found.st_uid != 0 && found.st_uid != ::geteuid()) {
+    fail_file(path, "does not exist, and " + existing + " " + describe_owner(found));
+  }
+  for (auto each = missing.rbegin(); each != missing.rend(); ++each) {
+    if (retry_interrupted([&] { return ::mkdir(each->c_str(), S_IRWXU); }) != 0 && errno != EEXIST) {
+      fail_file(*each, describe_errno());
+    }
+  }
+  check_directory(path);  // somebody else may have made it in the meantime
+}
+
+inline int open_file(std::string const& path, int flags) {
+  return retry_interrupted(
+      [&] { return ::open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, S_IRUSR | S_IWUSR); });
+}
+inline int open_to_read(std::string const& path) {
+  return open_file(path, O_RDONLY);
+}
+inline int remove_file(std::string const& path) {
+  return retry_interrupted([&] { return ::unlink(path.c_str()); });
+}
+inline int open_new(std::string const& path) {
+  remove_file(path);
+  return open_file(path, O_WRONLY | O_CREAT | O_EXCL);
+}
+inline int close_file(int file) {
+  return ::close(file) == 0 || errno == EINTR ? 0 : -1;  // closed even if it was interrupted
+}
+/// Excludes other processes, threads and copies of this library, until the process dies at the latest. flock(2), because a
+/// lock of fcntl(2) belongs to the whole process. -1 with EAGAIN if another one has the lock.
+inline int open_locked(std::string const& path) {
+  int const file = open_file(path, O_RDWR | O_CREAT);
+  struct stat locked;
+  struct stat named;
+  if (file < 0) {
+    return -1;
+  }
+  int result = retry_interrupted([&] { return ::flock(file, LOCK_EX | LOCK_NB); });
+  if (result == 0 && retry_interrupted([&] { return ::fstat(file, &locked); }) == 0) {
+    result = retry_interrupted([&] { return ::lstat(path.c_str(), &named); });
+    if (result == 0 && locked.st_dev == named.st_dev && locked.st_ino == named.st_ino) {
+      return file;
+    }
+    errno = EAGAIN;  // somebody deleted the file after it was opened: the others lock another one
+  }
+  int const number = errno;
+  close_file(file);
+  errno = number;
+  return -1;
+}
+/// Before it is closed, because a forked child may have a copy of the descriptor.
+inline void unlock_file(int file) {
+  ::flock(file, LOCK_UN);
+}
+/// -1 for anything that somebody else could have written or can read.
+inline long long size_of_private_file(int file) {
+  struct stat found;
+  bool const is_found = retry_interrupted([&] { return ::fstat(file, &found); }) == 0;
+  return is_found && S_ISREG(found.st_mode) && is_private(found) ? static_cast<long long>(found.st_size) : -1;
+}
+/// A write beyond the limit would raise SIGXFSZ, which ends the process.
+inline bool may_have_size(std::size_t size) {
+  rlimit limit;
+  return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= size;
+}
+inline int replace_file(std::string const& from, std::string const& to) {
+  return retry_interrupted([&] { return ::rename(from.c_str(), to.c_str()); });
+}
+inline long long read_some(int file, char* to, std::size_t max_size) {
+  return retry_interrupted([&] { return ::read(file, to, max_size); });
+}
+inline long long write_some(int file, char const* from, std::size_t size) {
+  return retry_interrupted([&] { return ::write(file, from, size); });
+}
+
+#endif
 
 }  // namespace detail
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 
-#endif  // CIBMTR_AUTH_PRIVATE_DIRECTORY_HPP
+#endif  // CIBMTR_AUTH_DETAIL_SHARING_PRIVATE_DIRECTORY_HPP
