@@ -4,6 +4,7 @@
 #ifndef CIBMTR_AUTH_TRANSPORT_HPP
 #define CIBMTR_AUTH_TRANSPORT_HPP
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include <cibmtr_auth/detail/encoding/text.hpp>
+#include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/secret.hpp>
 
 namespace cibmtr_auth {
@@ -75,6 +77,33 @@ struct https_options {
   std::function<bool()> is_cancelled{};  ///< polled at least every 100 ms while waiting; true ends it with `timed_out`
 };
 
+namespace detail {
+
+/// Throws `configuration` for a request that would not travel as one: a line break in a value would begin another field or
+/// another request (RFC 9112, section 11.2).
+inline void require_valid(http_request const& request) {
+  auto is_word = [](std::string const& text) {
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != ':'; });
+  };
+  auto is_valid = [&](std::pair<std::string, secret> const& field) {
+    return is_word(field.first) && !iequals(field.first, "Host") && !iequals(field.first, "Content-Length") &&
+           !iequals(field.first, "Transfer-Encoding") &&
+           field.second.reveal().find_first_of(std::string("\r\n\0", 3)) == std::string::npos;
+  };
+  require(is_word(request.method) && std::all_of(request.headers.begin(), request.headers.end(), is_valid),
+          "the request's method or a header",
+          "has a line break or another character that would split it, or names Host, Content-Length or "
+          "Transfer-Encoding, which are set for you");
+}
+
+/// Whether the request has a field of that name.
+inline bool has_header(http_request const& request, std::string const& name) {
+  return std::any_of(request.headers.begin(), request.headers.end(),
+                     [&name](std::pair<std::string, secret> const& field) { return iequals(field.first, name); });
+}
+
+}  // namespace detail
 }  // namespace v1_0
 }  // namespace cibmtr_auth
 
