@@ -138,13 +138,13 @@ class record_reader {
 
   bool has(char const* name) const { return object_.find(name) != nullptr; }
   std::string text(char const* name) const {
-    std::string const* const found = object_.find_string(name);
+    std::string const* const found = object_.string_member(name);
     return found ? *found : std::string();
   }
   /// From 0 to `max`.
   std::int64_t number(char const* name, std::int64_t max) const {
     json_member const* const member = object_.find(name);
-    double const value = member && member->is == json_member::type::number ? member->number : 0;
+    double const value = member && member->type == json_type::number ? member->number : 0;
     return value >= 1 ? static_cast<std::int64_t>((std::min)(value, static_cast<double>(max))) : 0;
   }
   /// How far a time lies ahead; negative if it is past.
