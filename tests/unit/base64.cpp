@@ -12,7 +12,7 @@ namespace {
 
 using cibmtr_auth::base64_encode;
 
-/// Bit by bit, as RFC 4648, section 4 tells it. `second_opinion` asks Python as well.
+/// Bit by bit, as in RFC 4648, section 4.
 std::string decode(std::string const& text) {
   std::string const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string bytes;

@@ -16,7 +16,7 @@ namespace {
 using cibmtr_auth::boot_clock;
 using std::chrono::steady_clock;
 
-static_assert(boot_clock::is_steady, "setting the wall clock does not move it");
+static_assert(boot_clock::is_steady, "setting the system clock does not move it");
 static_assert(noexcept(boot_clock::now()), "reading it cannot fail");
 static_assert(std::is_same<decltype(boot_clock::now() - boot_clock::now()), boot_clock::duration>::value,
               "it works with std::chrono");
@@ -40,7 +40,7 @@ TEST_CASE("the boot clock runs at the pace of the steady clock") {
     auto const before_end = steady_clock::now();
     auto const end = boot_clock::now();
     auto const after_end = steady_clock::now();
-    // Each clock rounds on its own.
+    // Both clocks round.
     REQUIRE((end - start >= before_end - after_start - std::chrono::microseconds(1)));
     REQUIRE((end - start <= after_end - before_start + std::chrono::microseconds(1)));
   }
@@ -61,8 +61,13 @@ TEST_CASE("on Linux the boot clock is the kernel's CLOCK_BOOTTIME") {
 }
 #endif
 
+TEST_CASE("is_steady can be bound to a reference, also before C++17") {
+  auto copy = [](bool const& value) { return value; };
+  CHECK(copy(boot_clock::is_steady));
+}
+
 TEST_CASE("the boot clock can be passed as the clock of everything that takes one") {
-  cibmtr_auth::clock_function const clock = boot_clock::now;
+  cibmtr_auth::detail::clock_function const clock = boot_clock::now;
   auto const before = boot_clock::now();
   CHECK((clock() >= before));
 }

@@ -11,8 +11,8 @@
 namespace {
 
 using cibmtr_auth::form_encode;
-using cibmtr_auth::form_encode_text;
 using cibmtr_auth::form_fields;
+using cibmtr_auth::detail::form_encode_text;
 
 /// What a server does: split at `&`, then at the first `=`, then undo `+` and `%XX`.
 std::string decode_text(std::string const& text) {
@@ -41,8 +41,8 @@ form_fields decode(std::string const& body) {
   return fields;
 }
 
-std::string random_bytes(std::mt19937& random, std::size_t most) {
-  std::string bytes(random() % (most + 1), '\0');
+std::string random_bytes(std::mt19937& random, std::size_t max_size) {
+  std::string bytes(random() % (max_size + 1), '\0');
   for (char& byte : bytes) {
     byte = static_cast<char>(random() & 255U);
   }
@@ -56,7 +56,7 @@ TEST_CASE("a form value is encoded as in RFC 6749, appendix B") {
   CHECK(form_encode_text("") == "");
 }
 
-TEST_CASE("a form body holds its fields in the order in which they were given") {
+TEST_CASE("a form body contains its fields in the order in which they were given") {
   CHECK(form_encode({{"grant_type", "password"},
                      {"scope", "api_cibmtr_fhir_ehr_client"},
                      {"username", "svc+a@x.org"},
@@ -66,13 +66,13 @@ TEST_CASE("a form body holds its fields in the order in which they were given") 
   CHECK(form_encode({{"z", "1"}, {"a", "2"}, {"z", "3"}}) == "z=1&a=2&z=3");
 }
 
-TEST_CASE("a form body without fields is empty, and empty names and values keep their signs") {
+TEST_CASE("a form body without fields is empty, and empty names and values keep their = and &") {
   CHECK(form_encode({}) == "");
   CHECK(form_encode({{"", ""}}) == "=");
   CHECK(form_encode({{"", ""}, {"a", ""}, {"", "b"}}) == "=&a=&=b");
 }
 
-TEST_CASE("form encoding leaves letters, digits and *-._ alone, and nothing else") {
+TEST_CASE("form encoding leaves letters, digits and *-._ unchanged, and nothing else") {
   std::string const kept = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789*-._";
   for (int code = 0; code < 256; ++code) {
     CAPTURE(code);

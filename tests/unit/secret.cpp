@@ -3,6 +3,7 @@
 #include <cibmtr_auth.hpp>
 
 #include <cstddef>
+#include <cstdlib>
 #include <new>
 #include <ostream>
 #include <string>
@@ -24,12 +25,16 @@ static_assert(is_streamable<std::string>::value, "the check itself works");
 static_assert(!is_streamable<secret>::value, "a secret cannot be printed");
 static_assert(!std::is_convertible<secret, std::string>::value, "a secret becomes text through reveal() alone");
 static_assert(std::is_nothrow_move_constructible<secret>::value, "a vector of secrets moves them");
+static_assert(std::is_same<decltype(std::declval<secret const&>().reveal()), std::string const&>::value,
+              "no copy is made that somebody would have to wipe");
+static_assert(std::is_same<decltype(std::declval<secret>().reveal()), std::string>::value,
+              "a reference into a temporary would dangle");
 
 /// Short enough to live inside a string, and too long for that.
 char const small_text[] = "hunter2";
 char const large_text[] = "hunter2, hunter2, hunter2, hunter2, hunter2, hunter2, hunter2";
 
-/// Through a volatile pointer, since a compiler may take for granted what dead or hidden bytes hold.
+/// Through a volatile pointer, because a compiler may assume what hidden bytes or those of a destroyed object contain.
 bool is_zero(void const* memory, std::size_t size) {
   auto const bytes = static_cast<unsigned char const volatile*>(memory);
   for (std::size_t i = 0; i < size; ++i) {
@@ -40,7 +45,7 @@ bool is_zero(void const* memory, std::size_t size) {
   return true;
 }
 
-/// Whether the memory of an object, its heap not included, holds any four characters of `hunter2` in a row.
+/// Whether the memory of an object, without its heap, contains four characters of `hunter2` in a row.
 bool holds_hunter2(void const* memory, std::size_t size) {
   std::string copy;
   auto const bytes = static_cast<unsigned char const volatile*>(memory);
@@ -53,7 +58,7 @@ bool holds_hunter2(void const* memory, std::size_t size) {
 
 }  // namespace
 
-TEST_CASE("wipe overwrites every byte that a string owns, those past its end too") {
+TEST_CASE("wipe overwrites every byte that a string owns, also those past its end") {
   for (std::string text : {small_text, large_text}) {
     CAPTURE(text.size());
     text.resize(3);  // what follows the third character is still in the buffer
@@ -61,7 +66,7 @@ TEST_CASE("wipe overwrites every byte that a string owns, those past its end too
     char const* const buffer = text.data();
     REQUIRE_FALSE(is_zero(buffer, owned));
 
-    cibmtr_auth::wipe(text);
+    cibmtr_auth::detail::wipe(text);
 
     CHECK(text.empty());
     REQUIRE(text.data() == buffer);
@@ -71,7 +76,7 @@ TEST_CASE("wipe overwrites every byte that a string owns, those past its end too
 
 TEST_CASE("wiping an empty string does nothing, and a wiped string can be used again") {
   std::string text;
-  cibmtr_auth::wipe(text);
+  cibmtr_auth::detail::wipe(text);
   CHECK(text.empty());
   text = "new";
   CHECK(text == "new");
@@ -87,7 +92,19 @@ TEST_CASE("a secret gives back what it was made from, NUL bytes included") {
   CHECK((secret(std::string(bytes)).reveal() == bytes));
 }
 
-TEST_CASE("a secret that dies leaves nothing behind") {
+TEST_CASE("a secret made from a null pointer is empty, such as from an environment variable that is not set") {
+  char const* const null = nullptr;
+  CHECK(secret(null).empty());
+  CHECK(secret(nullptr).empty());
+  CHECK(secret(std::getenv("CIBMTR_AUTH_TESTS_UNSET")).empty());
+}
+
+TEST_CASE("the text of a temporary secret may be used after it") {
+  auto const& text = secret(large_text).reveal();
+  CHECK((text == large_text));
+}
+
+TEST_CASE("a secret that is destroyed leaves nothing behind") {
   alignas(secret) unsigned char memory[sizeof(secret)];
   auto* const small = new (memory) secret(small_text);
   REQUIRE(holds_hunter2(memory, sizeof memory));
@@ -95,7 +112,7 @@ TEST_CASE("a secret that dies leaves nothing behind") {
   CHECK_FALSE(holds_hunter2(memory, sizeof memory));
 }
 
-TEST_CASE("a secret made from a string that is given away leaves nothing in it") {
+TEST_CASE("a secret made from a moved string leaves nothing in it") {
   std::string text = small_text;
   secret const taken(std::move(text));
   CHECK((taken.reveal() == small_text));
@@ -103,7 +120,7 @@ TEST_CASE("a secret made from a string that is given away leaves nothing in it")
   CHECK(is_zero(text.data(), text.capacity()));
 }
 
-TEST_CASE("a secret that is moved from is empty and keeps nothing") {
+TEST_CASE("a moved-from secret is empty and contains nothing of its text") {
   for (char const* const text : {small_text, large_text}) {
     secret from = text;
     secret const to(std::move(from));
@@ -120,14 +137,14 @@ TEST_CASE("a secret that is moved from is empty and keeps nothing") {
   }
 }
 
-TEST_CASE("a secret that is assigned to keeps nothing of what it held") {
+TEST_CASE("a secret that is assigned to contains nothing of its old text") {
   secret held = small_text;
   held = secret("x");
   CHECK((held.reveal() == "x"));
   CHECK_FALSE(holds_hunter2(&held, sizeof held));
 }
 
-TEST_CASE("a copy of a secret lives on without the first one") {
+TEST_CASE("a copy of a secret is independent of the original") {
   for (char const* const text : {small_text, large_text}) {
     secret first = text;
     secret const copy = first;
@@ -138,7 +155,7 @@ TEST_CASE("a copy of a secret lives on without the first one") {
   }
 }
 
-TEST_CASE("a secret survives being assigned to itself") {
+TEST_CASE("a secret can be assigned to itself") {
   secret text = large_text;
   secret const& same = text;
   text = same;
