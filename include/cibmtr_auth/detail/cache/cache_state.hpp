@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <thread>
 #include <utility>
@@ -219,13 +220,14 @@ class cache_state : public cache_interface {
     bool is_finished = false;
     try {
       result = renewal(tools_, *used, input).run();
+      is_finished = true;
       clock_reading const clock = tools_.read_clock();
-      current->obtained = is_alive(result.latest.cached, clock.now) ? result.latest.cached : token();
-      if (current->obtained.empty() && result.failure) {
+      if (!result.failure || is_alive(result.latest.cached, clock.now)) {
+        current->obtained = result.latest.cached;
+      } else {
         current->failure = std::make_exception_ptr(
             with_next_attempt(*result.failure, result.latest.next_attempt_at, clock, result.is_earlier));
       }
-      is_finished = true;
     } catch (...) {
       current->failure = std::current_exception();  // the program's clock, or short memory
     }
@@ -235,7 +237,7 @@ class cache_state : public cache_interface {
     if (s.in_flight == current) {
       s.in_flight = nullptr;
       if (is_finished) {
-        events = commit(s, result, input);
+        commit(s, result, input, events);
       }
     }
     current->is_done = true;
@@ -245,8 +247,9 @@ class cache_state : public cache_interface {
     return current->result();
   }
 
-  /// Takes over what a renewal found.
-  std::vector<token_event> commit(state& s, renewal_result const& result, renewal_input const& input) {
+  /// Takes over what a renewal found. Only the strings at the end can fail for lack of memory.
+  void commit(state& s, renewal_result const& result, renewal_input const& input,
+              std::vector<token_event>& events) const noexcept {
     bool const had_problem = !s.counters.sharing_problem.empty();
     // The API may meanwhile have refused the token that the renewal found.
     bool const is_refused = !s.refused.empty() && s.refused.value() != input.refused.value() &&
@@ -268,8 +271,16 @@ class cache_state : public cache_interface {
     s.counters.requests += result.was_sent ? 1 : 0;
     s.counters.failures += result.was_attempted && result.failure ? 1 : 0;
     s.counters.is_shared = result.is_shared;
-    s.counters.sharing_problem = result.sharing_problem;
+    try {
+      s.counters.sharing_problem = result.sharing_problem;
+      if (observer_) {
+        events = events_of(result, had_problem);
+      }
+    } catch (std::bad_alloc const&) {
+    }
+  }
 
+  static std::vector<token_event> events_of(renewal_result const& result, bool had_problem) {
     std::vector<token_event> events;
     auto add = [&events](token_event_kind kind, std::string const& message) {
       token_event event;
@@ -277,12 +288,10 @@ class cache_state : public cache_interface {
       event.message = message;
       events.push_back(event);
     };
-    if (!observer_) {
-      return events;
-    }
-    if (!had_problem && !result.sharing_problem.empty()) {
+    bool const has_problem = !result.sharing_problem.empty();
+    if (has_problem && !had_problem) {
       add(token_event_kind::sharing_failed, "the token is not shared: " + result.sharing_problem);
-    } else if (had_problem && result.sharing_problem.empty()) {
+    } else if (had_problem && !has_problem) {
       add(token_event_kind::sharing_restored, "the token is shared again");
     }
     if (result.was_attempted && result.failure) {
