@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Whether ERRORS.md has a row for each error message of the library and of cibmtr-token, and for no other.
+"""Whether docs/errors.md has a row for each error message of the library and of cibmtr-token, and for no other.
 
 A message is put together from string literals and from what is known only then; a row shows the former as they are and
 the latter in italics. Usage: errors_page.py [--list]. Exit status: 0 in step, 1 not.
@@ -10,7 +10,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PAGE = ROOT / "ERRORS.md"
+PAGE = ROOT / "docs/errors.md"
 SOURCES = sorted((ROOT / "include").rglob("*.hpp")) + [ROOT / "examples/cibmtr-token/cibmtr-token.cpp"]
 
 # What is said, but is no error.
@@ -80,7 +80,7 @@ def main():
     shown = PAGE.read_text().replace("\\\\", "\\")
     for phrase, name in phrases.items():
         if phrase not in shown:
-            problems.append(f"{name} says what ERRORS.md does not have: {phrase}")
+            problems.append(f"{name} says what docs/errors.md does not have: {phrase}")
     longest_first = sorted(phrases, key=len, reverse=True)
     for number, cell in cells:
         rest = re.sub(r"(?<![\w*])\*[^*]+\*(?![\w*])", " ", cell)
@@ -88,8 +88,8 @@ def main():
             rest = rest.replace(phrase, " ")
         unknown = [word for word in re.findall(r"[\w.]+", rest) if word.strip(".") not in words and word.strip(".")]
         if unknown:
-            problems.append(f"ERRORS.md:{number} shows what no message says: {' '.join(unknown)}")
-    print("\n".join(problems) or f"ERRORS.md has the {len(phrases)} phrases of all messages, in {len(cells)} rows")
+            problems.append(f"docs/errors.md:{number} shows what no message says: {' '.join(unknown)}")
+    print("\n".join(problems) or f"docs/errors.md has the {len(phrases)} phrases of all messages, in {len(cells)} rows")
     return 1 if problems else 0
 
 
