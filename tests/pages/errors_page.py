@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Whether docs/errors.md has a row for each error message of the library and of cibmtr-token, and for no other.
 
-A message is put together from string literals and from what is known only then; a row shows the former as they are and
-the latter in italics. Usage: errors_page.py [--list]. Exit status: 0 in step, 1 not.
+A message is composed of string literals and of what is known only at run time; a row shows the literals as they are and the
+rest in italics, after an anchor. Usage: errors_page.py [--list]. Exit status: 0 in step, 1 not.
 """
 import pathlib
 import re
@@ -11,17 +11,19 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs/errors.md"
-SOURCES = sorted((ROOT / "include").rglob("*.hpp")) + [ROOT / "examples/cibmtr-token/cibmtr-token.cpp"]
+PROGRAM = ROOT / "examples/cibmtr-token"
+SOURCES = sorted((ROOT / "include").rglob("*.hpp")) + sorted([*PROGRAM.glob("*.cpp"), *PROGRAM.glob("*.hpp")])
 
-# What is said, but is no error.
+# Text that is no error.
 NOT_ERRORS = (
     r"HTTP/1\.1\\r\\n", r"^%\d", r"\\r\\n$",  # protocols
-    r"^about to expire$", r"^no living token$", r"^refused by the API$",  # token_cache_status::last_reason
+    r"^a token was (requested|loaded)", r"^the token is shared again$",  # events
+    r"^No required SSL certificate|^The SSL certificate error",  # what nginx sends
 )
-# What cibmtr-token prints when nothing is wrong.
+# What cibmtr-token prints if nothing is wrong.
 GOOD_NEWS = (
     r"print_finding\(\"(environment|credentials|grant|connection|certificate|token|calls|requests|times)\"",
-    r"unknown: the server does not say", r"the reason", r"kept by an earlier run",
+    r"unknown: the server does not say", r"the reason",
 )
 
 
@@ -33,18 +35,17 @@ def without_comments(code):
 def statements(path):
     """Each statement, with adjacent literals joined."""
     code = without_comments(path.read_text())
-    code = re.sub(r"^void describe\(.*?^}\n", "", code, flags=re.DOTALL | re.MULTILINE)  # --help
-    code = re.sub(r"^#(?!error).*$", "", code, flags=re.MULTILINE)
+    code = re.sub(r"(?m)^#(?!error).*$", "", code)
     code = re.sub(r'"\s*\n\s*"', "", code)
     return re.split(r"[;{}]\n|\n#", code)
 
 
 def unescaped(literal):
-    return literal.replace('\\"', '"').replace("\\\\", "\\").strip(" .;:,(")
+    return literal.replace('\\"', '"').replace("\\\\", "\\").strip(" .;:,()")
 
 
 def literals():
-    """The phrases that make messages, and the single words that may stand beside them."""
+    """The phrases that make messages, and the single words that may be beside them."""
     phrases, words = {}, set()
     for path in SOURCES:
         for statement in statements(path):
@@ -52,7 +53,7 @@ def literals():
             for literal in re.findall(r'"((?:\\.|[^"\\\n])*)"', statement):
                 if is_good or any(re.search(one, literal) for one in NOT_ERRORS):
                     continue
-                for part in re.split(r"%s|\\n", literal):
+                for part in re.split(r"%s|%d|%lld|\\n", literal):
                     text = unescaped(part)
                     if re.search(r"[A-Za-z] +[A-Za-z]", text):
                         phrases.setdefault(text, path.name)
@@ -62,11 +63,13 @@ def literals():
 
 
 def rows():
-    """(line number, message) of each table row."""
+    """(line number, anchor, message) of each table row."""
     for number, line in enumerate(PAGE.read_text().splitlines(), 1):
         if line.startswith("| ") and not line.startswith(("| message", "|-")):
             cell = re.split(r"(?<!\\)\|", line)[1].strip()
-            yield number, re.sub(r"\\([\\*_|<>\[\]])", r"\1", cell)
+            anchor = re.match(r'<a id="([\w-]+)"></a>', cell)
+            yield (number, anchor and anchor.group(1),
+                   re.sub(r"\\([\\*_|<>\[\]])", r"\1", cell[anchor.end() if anchor else 0:]))
 
 
 def main():
@@ -75,16 +78,19 @@ def main():
         for phrase, name in phrases.items():
             print(f"{name}: {phrase}")
         return 0
-    problems = []
+    problems, anchors = [], set()
     cells = list(rows())
-    shown = PAGE.read_text().replace("\\\\", "\\")
+    shown = re.sub(r"\s+", " ", PAGE.read_text().replace("\\\\", "\\"))
     for phrase, name in phrases.items():
         if phrase not in shown:
             problems.append(f"{name} says what docs/errors.md does not have: {phrase}")
-    longest_first = sorted(phrases, key=len, reverse=True)
-    for number, cell in cells:
+    by_length = sorted(phrases, key=len, reverse=True)
+    for number, anchor, cell in cells:
+        if not anchor or anchor in anchors:
+            problems.append(f"docs/errors.md:{number} has no anchor, or one that another row has")
+        anchors.add(anchor)
         rest = re.sub(r"(?<![\w*])\*[^*]+\*(?![\w*])", " ", cell)
-        for phrase in longest_first:
+        for phrase in by_length:
             rest = rest.replace(phrase, " ")
         unknown = [word for word in re.findall(r"[\w.]+", rest) if word.strip(".") not in words and word.strip(".")]
         if unknown:
