@@ -22,7 +22,8 @@
 #include <httplib.h>
 
 #if !defined(CPPHTTPLIB_OPENSSL_SUPPORT) && !defined(CPPHTTPLIB_SSL_ENABLED)
-#error "httplib_transport needs TLS: compile all files with -DCPPHTTPLIB_OPENSSL_SUPPORT; or set CIBMTR_AUTH_HTTPLIB to 0"
+#error \
+    "httplib_transport needs TLS: compile all files with -DCPPHTTPLIB_OPENSSL_SUPPORT; or set CIBMTR_AUTH_HTTPLIB to 0"
 #endif
 
 namespace cibmtr_auth {
@@ -47,8 +48,8 @@ constexpr char const* httplib_marker = "Cibmtr-Auth";
 /// Has `before_sending` called when the server is verified, by the function that writes the header fields; cpp-httplib
 /// 0.11.4 has none. Also keeps `Proxy-Authorization` from the server behind the proxy, to which cpp-httplib sends it on.
 template <typename Client>
-auto announce_late(Client& client, httplib::Request& request, bool is_secure, std::function<void()> const& announce, int)
-    -> decltype(client.set_header_writer(nullptr), true) {
+auto announce_late(Client& client, httplib::Request& request, bool is_secure, std::function<void()> const& announce,
+                   int) -> decltype(client.set_header_writer(nullptr), true) {
   request.headers.emplace(httplib_marker, "1");
   client.set_header_writer([is_secure, announce](httplib::Stream& to, httplib::Headers& fields) {
     bool const is_ours = fields.count(httplib_marker) != 0;
@@ -87,7 +88,9 @@ inline error httplib_error(std::string const& server, httplib::Error problem, bo
   bool const is_late = text.find("imeout") != std::string::npos || text.find("timed out") != std::string::npos;
   bool const was_sent = is_announced && !is_tls && problem != httplib::Error::Connection &&
                         problem != httplib::Error::BindIPAddress && problem != httplib::Error::ConnectionTimeout;
-  return error(is_tls ? error_kind::tls : is_late ? error_kind::timed_out : error_kind::network,
+  return error(is_tls    ? error_kind::tls
+               : is_late ? error_kind::timed_out
+                         : error_kind::network,
                server + ": cpp-httplib reports: " + text, 0, std::string(), std::chrono::seconds(0), was_sent);
 }
 
