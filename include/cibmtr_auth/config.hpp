@@ -6,9 +6,9 @@
 
 /// The version, stated here and nowhere else: the build files and the `User-Agent` read it.
 #define CIBMTR_AUTH_VERSION "1.0.0"
-#define CIBMTR_AUTH_VERSION_MAJOR 1  ///< for #if
-#define CIBMTR_AUTH_VERSION_MINOR 0  ///< for #if
-#define CIBMTR_AUTH_VERSION_PATCH 0  ///< for #if
+#define CIBMTR_AUTH_VERSION_MAJOR 1  ///< for preprocessor conditions
+#define CIBMTR_AUTH_VERSION_MINOR 0  ///< for preprocessor conditions
+#define CIBMTR_AUTH_VERSION_PATCH 0  ///< for preprocessor conditions
 
 /// 1: `default_environment()` is production. The default is test, so that a forgotten switch cannot reach production.
 /// Should be the same in all files of a program.

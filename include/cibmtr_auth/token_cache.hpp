@@ -39,6 +39,7 @@ struct token_cache_status {
   std::uint64_t failures = 0;   ///< failed attempts, including those that failed before anything was sent
 };
 
+/// What an observer is called for.
 enum class token_event_kind {
   renewed,          ///< this process requested a token and got it
   loaded,           ///< another process requested it
@@ -59,12 +60,14 @@ inline std::string to_string(token_event_kind kind) {
   return "sharing_restored";
 }
 
+/// What an observer receives.
 struct token_event {
   token_event_kind kind = token_event_kind::renewed;
   std::string message;  ///< one line for a log; contains no secret
   token_cache_status status;
 };
 
+/// Everything but the environment and the credentials. By default nothing is shared and the bundled transport is used.
 struct token_cache_options {
   std::string cache_directory{};         ///< share the token and a backoff with other processes through this folder
   std::shared_ptr<token_store> store{};  ///< or through this store; setting both is a `configuration` error

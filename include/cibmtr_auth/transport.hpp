@@ -36,6 +36,7 @@ struct http_request {
   std::function<void()> before_sending;  ///< see `transport`; never empty in requests that the cache makes
 };
 
+/// What the server returned, with the transfer coding removed.
 struct http_response {
   http_response() = default;
   http_response(int status_code, std::string content,

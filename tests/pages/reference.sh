@@ -1,27 +1,45 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Writes the reference of every public name to build/reference/, with a picture of the rooms. A public name without a comment, or a
-# comment that Doxygen cannot follow, is an error. Installs what it needs on Debian. Takes 5 s.
+# Writes the reference of every public name to build/reference/, with a diagram of the headers. A public class, function or
+# macro without a comment is an error, and so is a comment that Doxygen cannot follow. Installs what it needs on Debian. Takes 5 s.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/../.."
 . tests/support/packages.sh
-has_commands doxygen dot || install doxygen graphviz
+has_commands doxygen dot tred || install doxygen graphviz
 
 rm -rf build/reference
 mkdir -p build/reference
-# Which room uses which; what follows from the other arrows is left out.
+# Which header includes which. A topic of private headers is one box. Arrows that follow from others are left out.
 {
-  echo 'digraph rooms { rankdir=BT; node [shape=box, height=0.3, fontname=Helvetica, fontsize=10];'
-  for header in include/cibmtr_auth/*.hpp; do
-    room=$(basename "$header" .hpp)
-    echo "$room [URL=\"\\ref $room.hpp\"];"
-    sed -n "s,^#include <cibmtr_auth/\(.*\)\.hpp>.*,$room -> \1;,p" "$header"
-  done
+  echo 'digraph headers { rankdir=BT; node [shape=box, height=0.3, fontname=Helvetica, fontsize=10];'
+  (
+    cd include/cibmtr_auth
+    for header in *.hpp detail/*/*.hpp; do
+      box=${header%.hpp}
+      case $header in
+        detail/*) box=${header%/*} ;;
+        *) echo "\"$box\" [URL=\"\\ref $header\"];" ;;
+      esac
+      sed -nE "s,^#include <cibmtr_auth/(detail/[a-z]*|[a-z0-9_]*).*,\"$box\" -> \"\1\";,p" "$header"
+    done
+  ) | sed -E '/^"(.*)" -> "\1";$/d' | sort -u
   echo '}'
-} | tred >build/reference/rooms.dot
+} | tred >build/reference/headers.dot
 version=$(sed -n 's/^#define CIBMTR_AUTH_VERSION "\(.*\)"$/\1/p' include/cibmtr_auth/config.hpp)
 {
   cat tests/pages/reference/Doxyfile
   echo "PROJECT_NUMBER = $version"
 } | doxygen - >build/reference/doxygen.log
+# Members such as empty() or a copy constructor need no comment; a class, an enumeration, a function and a macro do.
+if grep -vE 'Member .* of (class|struct) [a-z_:]+ is not documented' build/reference/warnings; then
+  echo "FAILED: these comments are missing, or Doxygen cannot follow them"
+  exit 1
+fi
+for file in index.html namespacecibmtr__auth.html classcibmtr__auth_1_1token__cache.html; do
+  [ -s "build/reference/html/$file" ] || { echo "FAILED: build/reference/html/$file is missing"; exit 1; }
+done
+if grep -rlE 'v1_0|cibmtr_auth::detail' build/reference/html --include='*.html'; then
+  echo "FAILED: these pages show names that are not for users"
+  exit 1
+fi
 echo "build/reference/html/index.html"
