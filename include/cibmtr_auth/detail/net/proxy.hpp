@@ -1,72 +1,40 @@
 // SPDX-License-Identifier: MIT
-// Which proxy, if any, stands between this machine and a host.
+// Which proxy to use for a host, and a tunnel through it (RFC 9110, section 9.3.6).
 
-#ifndef CIBMTR_AUTH_PROXY_HPP
-#define CIBMTR_AUTH_PROXY_HPP
+#ifndef CIBMTR_AUTH_DETAIL_NET_PROXY_HPP
+#define CIBMTR_AUTH_DETAIL_NET_PROXY_HPP
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <initializer_list>
 #include <string>
+#include <utility>
 
-#include <cibmtr_auth/ascii.hpp>
+#include <cibmtr_auth/base64.hpp>
 #include <cibmtr_auth/config.hpp>
+#include <cibmtr_auth/detail/encoding/text.hpp>
+#include <cibmtr_auth/detail/encoding/url.hpp>
+#include <cibmtr_auth/detail/net/http_response_reader.hpp>
+#include <cibmtr_auth/detail/net/socket.hpp>
+#include <cibmtr_auth/detail/oauth/attempts.hpp>
 #include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/owned.hpp>
-#include <cibmtr_auth/url.hpp>
+#include <cibmtr_auth/secret.hpp>
+#include <cibmtr_auth/transport.hpp>
 
 #if CIBMTR_AUTH_HTTPS
-#include <openssl/asn1.h>
-#include <openssl/x509v3.h>
-
 namespace cibmtr_auth {
-
-/// Reads one environment variable: `std::getenv`, or a test's own.
-using variable_lookup = std::function<char const*(char const*)>;
-
+inline namespace v1_0 {
 namespace detail {
 
-/// The four or sixteen bytes of an IP address; empty for anything else.
-inline std::string ip_bytes(std::string const& text) {
-  owned<ASN1_OCTET_STRING> const address(a2i_IPADDRESS(text.c_str()), ASN1_OCTET_STRING_free);
-  return address ? std::string(reinterpret_cast<char const*>(ASN1_STRING_get0_data(address.get())),
-                               static_cast<std::size_t>(ASN1_STRING_length(address.get())))
-                 : std::string();
-}
-
-/// Whether the address `host` lies in `range`, such as `10.0.0.0/8` or `fd00::/8`.
-inline bool is_in_range(std::string const& host, std::string const& range) {
-  std::size_t const slash = range.find('/');
-  std::string const address = ip_bytes(host);
-  std::string const network = ip_bytes(range.substr(0, slash));
-  std::string const digits = range.substr((std::min)(slash, range.size() - 1) + 1);
-  if (address.empty() || address.size() != network.size() || digits.empty() || digits.size() > 3 ||
-      digits.find_first_not_of("0123456789") != std::string::npos) {
-    return false;
-  }
-  std::size_t const length = std::stoul(digits);
-  auto bit = [](std::string const& bytes, std::size_t i) { return bytes[i / 8] >> (7 - i % 8) & 1; };
-  for (std::size_t i = 0; i < (std::min)(length, address.size() * 8); ++i) {
-    if (bit(address, i) != bit(network, i)) {
-      return false;
-    }
-  }
-  return length <= address.size() * 8;
-}
-
-/// `host.` is `host`, looked up in no search domain.
-inline std::string without_final_dot(std::string const& host) {
-  return host.size() > 1 && host.back() == '.' ? host.substr(0, host.size() - 1) : host;
-}
-
-/// Whether an entry of `NO_PROXY` names this host, as curl reads it: `*`, or the host or a domain above it, with or without
-/// a leading dot and a port, or a range of addresses.
+/// Whether an entry of `NO_PROXY` names this host, as curl reads it: `*`, or the host or a domain above it, with or
+/// without a leading dot and a port. Addresses are compared as text; ranges are not supported.
 inline bool is_exempt(url const& destination, std::string entry) {
-  if (entry.find('/') != std::string::npos) {
-    return is_in_range(destination.host, entry);
-  }
+  auto without_final_dot = [](std::string const& name) {  // `host.` is `host`, looked up in no search domain
+    return name.size() > 1 && name.back() == '.' ? name.substr(0, name.size() - 1) : name;
+  };
   std::size_t const colon = entry.rfind(':');
   if (colon != std::string::npos && (entry.find(':') == colon || (colon > 0 && entry[colon - 1] == ']'))) {
     if (port_number(entry.substr(colon + 1)) != destination.port) {
@@ -77,24 +45,23 @@ inline bool is_exempt(url const& destination, std::string entry) {
   if (entry.size() > 2 && entry.front() == '[' && entry.back() == ']') {
     entry = entry.substr(1, entry.size() - 2);
   }
-  std::string const address = ip_bytes(destination.host);
-  if (!address.empty() && entry != "*") {  // no domain is above an address, and it has more than one spelling
-    return ip_bytes(entry) == address;
+  std::string const host = without_final_dot(destination.host);
+  bool const is_address =  // no domain is above it
+      host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos;
+  if (entry == "*" || is_address) {
+    return entry == "*" || iequals(entry, host);
   }
   entry = without_final_dot(entry.erase(0, entry.find_first_not_of('.')));
-  std::string const host = without_final_dot(destination.host);
-  if (entry == "*" || same_text(entry, host)) {
-    return true;
-  }
-  return !entry.empty() && host.size() > entry.size() && host[host.size() - entry.size() - 1] == '.' &&
-         same_text(entry, host.substr(host.size() - entry.size()));
+  std::size_t const start = host.size() - (std::min)(entry.size(), host.size());
+  return !entry.empty() && iequals(entry, host.substr(start)) && (start == 0 || host[start - 1] == '.');
 }
 
-}  // namespace detail
+/// Reads one environment variable: `std::getenv`, or a test's function.
+using variable_lookup = std::function<char const*(char const*)>;
 
-/// The URL of the proxy that the environment names for `destination`, empty for none: the first one set of `https_proxy`,
-/// `HTTPS_PROXY`, `all_proxy` and `ALL_PROXY`, unless `no_proxy` or `NO_PROXY` exempts the host. This machine itself is
-/// never asked for through a proxy.
+/// The URL of the proxy that the environment names for `destination`, empty for none: the first one set of
+/// `https_proxy`, `HTTPS_PROXY`, `all_proxy` and `ALL_PROXY`, unless `no_proxy` or `NO_PROXY` exempts the host.
+/// Localhost is never behind a proxy.
 inline std::string proxy_from_env(url const& destination, variable_lookup const& variable = std::getenv) {
   auto first_of = [&variable](std::initializer_list<char const*> names) {
     for (char const* name : names) {
@@ -105,14 +72,13 @@ inline std::string proxy_from_env(url const& destination, variable_lookup const&
     }
     return std::string();
   };
-
-  if (detail::is_loopback(destination.host)) {
+  if (is_loopback(destination.host)) {
     return std::string();
   }
   std::string const exempt = first_of({"no_proxy", "NO_PROXY"});
   for (std::size_t start = 0; start < exempt.size();) {
     std::size_t const end = (std::min)(exempt.find_first_of(", \t", start), exempt.size());
-    if (detail::is_exempt(destination, exempt.substr(start, end - start))) {
+    if (is_exempt(destination, exempt.substr(start, end - start))) {
       return std::string();
     }
     start = end + 1;
@@ -120,27 +86,141 @@ inline std::string proxy_from_env(url const& destination, variable_lookup const&
   return first_of({"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"});
 }
 
-/// Takes a proxy's URL apart: `http://[user:password@]host:port`, where the scheme may be left out. Throws `configuration`
-/// without quoting it.
+/// Takes a proxy's URL apart: `http://[user[:password]@]host:port`, with or without the scheme. `user_info` is empty or
+/// has a colon. Throws `configuration` without quoting the text.
 inline url parse_proxy_url(std::string const& text) {
   std::size_t const scheme_end = text.find("://");
-  if (scheme_end != std::string::npos && !detail::same_text(text.substr(0, scheme_end), "http")) {
-    throw error(error_kind::configuration,
-                "proxy URL does not start with http://: only such proxies are supported; what goes "
-                "through them is encrypted all the same");
-  }
+  require(scheme_end == std::string::npos || iequals(text.substr(0, scheme_end), "http"), "proxy URL",
+          "does not start with http://: only such proxies are supported; what goes through them is encrypted all the "
+          "same");
   url proxy = parse_url(scheme_end == std::string::npos ? "http://" + text : text, "proxy URL");
-  std::size_t const colon = proxy.user_info.find(':');
-  if (proxy.target.find('@') != std::string::npos) {
-    throw detail::bad_url("proxy URL", "has a / in its user or password: write it as %2F");
-  }
-  if (!proxy.user_info.empty() && (colon == std::string::npos || colon + 1 == proxy.user_info.size())) {
-    throw detail::bad_url("proxy URL", "has a user without a password: give both as user:password@");
+  require(proxy.target.find('@') == std::string::npos, "proxy URL", "has a / in its user or password: write it as %2F");
+  if (!proxy.user_info.empty() && proxy.user_info.find(':') == std::string::npos) {
+    proxy.user_info += ':';
   }
   return proxy;
 }
 
+/// The proxy that an exchange with `to` uses; without a host if there is none. Throws as `parse_proxy_url` does.
+inline url proxy_for(url const& to, https_options const& options) {
+  bool const is_direct = to.scheme != "https" || options.proxy == "none";
+  std::string const text = is_direct ? "" : options.proxy.empty() ? proxy_from_env(to) : options.proxy;
+  return text.empty() ? url() : parse_proxy_url(text);
+}
+
+/// 16 bits, never 0, that differ between proxy logins in all likelihood and reveal none; 0 without a login.
+inline unsigned login_hash(url const& proxy) {
+  secret const login(proxy.authority() + " " + percent_decode(proxy.user_info));
+  std::uint32_t hash = 2166136261U;  // FNV-1a
+  for (char const c : login.reveal()) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  }
+  hash = (hash ^ hash >> 16) & 0xFFFFU;
+  return proxy.user_info.empty() ? 0 : (std::max<unsigned>)(hash, 1);
+}
+
+/// The hash of the proxy login that an exchange with that URL uses; 0 without one.
+inline unsigned proxy_login_hash(https_options const& options, std::string const& request_url) noexcept {
+  try {
+    return login_hash(proxy_for(parse_url(request_url, "request URL"), options));
+  } catch (...) {
+    return 0;  // an exchange throws the same before it sends anything
+  }
+}
+
+/// The schemes in the proxy's challenges (RFC 9110, section 11.6.1): "NTLM, Negotiate".
+inline std::string offered_schemes(http_response const& response) {
+  std::string schemes;
+  for (auto const& field : response.headers) {
+    if (!iequals(field.first, "Proxy-Authenticate") && !iequals(field.first, "WWW-Authenticate")) {
+      continue;
+    }
+    std::string const& value = field.second;
+    bool is_quoted = false;
+    for (std::size_t start = 0, end = 0; end <= value.size(); ++end) {
+      is_quoted = end < value.size() && value[end] == '"' ? !is_quoted : is_quoted;
+      if (end == value.size() || (value[end] == ',' && !is_quoted)) {
+        std::string const challenge = trim(value.substr(start, end - start));
+        std::string const word = challenge.substr(0, challenge.find(' '));
+        bool const is_parameter = word.empty() || word.find('=') != std::string::npos;
+        schemes += is_parameter ? "" : (schemes.empty() ? "" : ", ") + word.substr(0, 32);
+        start = end + 1;
+      }
+    }
+  }
+  return schemes;
+}
+
+/// The remedy for a proxy that answers CONNECT with anything but 2xx.
+inline std::string tunnel_advice(http_response const& response, bool has_login) {
+  int const status = response.status;
+  if (status == 401 || status == 407) {
+    std::string const schemes = offered_schemes(response);
+    if (!schemes.empty() && to_lower(schemes).find("basic") == std::string::npos) {
+      return "it wants a login by " + schemes +
+             ", and only Basic is supported: use a local proxy that logs in there, such as cntlm or px, or the libcurl "
+             "transport";
+    }
+    return has_login
+               ? "it rejects the user and password of the proxy URL: correct them first, because wrong logins may "
+                 "lock the account"
+               : "it wants a login: put user and password into the proxy URL (http://user:password@host:port)";
+  }
+  if (status < 400 || status == 400 || status == 404 || status == 405 || status == 501) {
+    return "this is probably not a proxy: check its host and port";
+  }
+  if (status < 500) {
+    return "ask its administrator to allow it";
+  }
+  std::string const reason = to_lower(response.header("X-Squid-Error") + response.header("Proxy-Status"));
+  return reason.find("dns") != std::string::npos ? "it cannot find that host: check the name"
+                                                 : "it cannot connect there: the server may be down or refuse that "
+                                                   "port, or the proxy's network may block it";
+}
+
+/// Asks the proxy for a tunnel; its login goes to it alone. Throws `network`, `timed_out` and `proxy_login_rejected`.
+inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& to) {
+  std::string const destination =
+      (to.host.find(':') == std::string::npos ? to.host : "[" + to.host + "]") + ":" + std::to_string(to.port);
+  std::string request = "CONNECT " + destination + " HTTP/1.1\r\nHost: " + destination + "\r\n";
+  bool const has_login = !proxy.user_info.empty();
+  if (has_login) {
+    secret const login(percent_decode(proxy.user_info));
+    secret const encoded(base64_encode(login.reveal()));
+    request.reserve(request.size() + encoded.reveal().size() + 64);
+    request += "Proxy-Authorization: Basic " + encoded.reveal() + "\r\n";
+  }
+  request += "\r\n";
+  secret const sent(std::move(request));
+  to_proxy.expect("respond to CONNECT");
+  to_proxy.send(sent.reveal().data(), sent.reveal().size());
+
+  http_response response;
+  try {  // byte by byte: what follows the head is the server's
+    response = http_response_reader(to_proxy.name(), [&to_proxy](char* byte, std::size_t) {
+                 return to_proxy.receive(byte, 1);
+               }).read("CONNECT", 0);
+  } catch (error const& failure) {
+    if (failure.kind() == error_kind::timed_out) {
+      throw;
+    }
+    throw not_sent(error_kind::network,
+                   to_proxy.name() + " is not an HTTP proxy, or closed the connection: check its host and port");
+  }
+  int const status = response.status;
+  if (status < 200 || status > 299) {
+    std::string const message = to_proxy.name() + " refuses the tunnel to " + destination + " with HTTP " +
+                                std::to_string(status) + ": " + tunnel_advice(response, has_login);
+    if (has_login && (status == 401 || status == 407)) {
+      throw proxy_login_rejected(message, status, login_hash(proxy));
+    }
+    throw error(error_kind::network, message, status, std::string(), std::chrono::seconds(0), false);
+  }
+}
+
+}  // namespace detail
+}  // namespace v1_0
 }  // namespace cibmtr_auth
 #endif
 
-#endif  // CIBMTR_AUTH_PROXY_HPP
+#endif  // CIBMTR_AUTH_DETAIL_NET_PROXY_HPP
