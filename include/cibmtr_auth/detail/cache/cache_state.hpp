@@ -226,7 +226,7 @@ class cache_state : public cache_interface {
         current->obtained = result.latest.cached;
       } else {
         current->failure = std::make_exception_ptr(
-            with_next_attempt(*result.failure, result.latest.next_attempt_at, clock, result.is_earlier));
+            with_next_attempt(*result.failure, result.latest.next_attempt_at, clock, result.is_earlier_failure()));
       }
     } catch (...) {
       current->failure = std::current_exception();  // the program's clock, or short memory
@@ -265,12 +265,12 @@ class cache_state : public cache_interface {
     }
     if (result.was_attempted || !result.obtained.empty()) {
       s.last_error = result.failure;
-    } else if (result.is_earlier) {
+    } else if (result.is_earlier_failure()) {
       s.last_error = result.latest.failure;
     }
     s.counters.requests += result.was_sent ? 1 : 0;
     s.counters.failures += result.was_attempted && result.failure ? 1 : 0;
-    s.counters.is_shared = result.is_shared;
+    s.counters.is_shared = tools_.store && result.sharing_problem.empty();
     try {
       s.counters.sharing_problem = result.sharing_problem;
       if (observer_) {

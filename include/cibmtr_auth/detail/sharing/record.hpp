@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <random>
 #include <string>
@@ -32,6 +33,24 @@ struct clock_reading {
   boot_clock::time_point now;
   std::int64_t unix_ms;
 };
+
+inline std::chrono::seconds round_up(boot_clock::duration duration) {
+  auto const rounded = std::chrono::duration_cast<std::chrono::seconds>(duration + std::chrono::nanoseconds(999999999));
+  return (std::max)(rounded, std::chrono::seconds(0));
+}
+
+/// `2026-11-24T14:05:09Z`.
+inline std::string utc_time(std::int64_t unix_seconds) {
+  auto const time = static_cast<std::time_t>(unix_seconds);
+  std::tm parts = {};
+#ifdef _WIN32
+  gmtime_s(&parts, &time);
+#else
+  gmtime_r(&time, &parts);
+#endif
+  char text[32];
+  return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
 
 /// The token as long as it lives and, beside it, the ladder's rung and either the last failure or a lease. Times are those
 /// of this process's clock; the epoch stands for "never".
@@ -59,10 +78,41 @@ struct record {
     is_local = false;
   }
   bool is_backing_off(boot_clock::time_point now) const { return failure && now < next_attempt_at; }
-  bool is_leased(boot_clock::time_point now) const { return has_lease && now < lease_ends_at; }
   /// For 30 s a replacement is not replaced in its turn: an API that refuses every token must not cause endless requests.
   bool is_recent_replacement(boot_clock::time_point now) const {
     return replaced_at != boot_clock::time_point() && now < replaced_at + std::chrono::seconds(30);
+  }
+
+  /// A lease that ended without a result: its process was killed or stopped, or finishes late. The request may have been
+  /// sent, so it counts as one that no verdict came back for.
+  void settle_lease(boot_clock::time_point now, bool has_password) {
+    if (!has_lease || now < lease_ends_at) {
+      return;
+    }
+    attempt_rule const rule = rule_of(attempt_row::no_verdict, has_password);
+    next_attempt const next = after_failure(rule, history, std::chrono::seconds(0), 1);
+    has_lease = false;
+    history = next.history;
+    row = attempt_row::no_verdict;
+    failure = std::make_shared<error const>(not_sent(
+        error_kind::timed_out, "an earlier token request ended without a result: its process was stopped, or hangs"));
+    next_attempt_at =
+        rule.is_on_ladder ? (std::max)(lease_ends_at, lease_started_at + next.wait) : lease_ends_at + next.wait;
+  }
+
+  /// Adds the backoff of `known`, which is not in the store, if it ends later. Failures before anything was sent leave the
+  /// rung as it is.
+  void add_local_backoff(record const& known, boot_clock::time_point now) {
+    history.fast_wait = (std::max)(history.fast_wait, known.history.fast_wait);
+    if (has_lease || !known.is_backing_off(now) || known.next_attempt_at <= next_attempt_at) {
+      return;
+    }
+    failure = known.failure;
+    row = known.row;
+    proxy_login = known.proxy_login;
+    next_attempt_at = known.next_attempt_at;
+    is_local = true;
+    history.rung = (std::max)(history.rung, row == attempt_row::not_sent ? 0 : known.history.rung);
   }
 };
 
