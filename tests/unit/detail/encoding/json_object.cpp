@@ -11,8 +11,8 @@
 
 namespace {
 
-using cibmtr_auth::detail::json_member;
 using cibmtr_auth::detail::json_object;
+using cibmtr_auth::detail::json_type;
 
 bool is_accepted(std::string const& text) {
   json_object object;
@@ -38,16 +38,16 @@ std::string repeat(std::string const& text, int times) {
 double number(std::string const& text) {
   json_object object;
   REQUIRE(object.read("{\"n\":" + text + "}"));
-  REQUIRE((object.find("n")->is == json_member::type::number));
+  REQUIRE((object.find("n")->type == json_type::number));
   return object.find("n")->number;
 }
 
-/// `text` is what stands between the quotes.
+/// `text` is what is between the quotes.
 std::string string(std::string const& text) {
   json_object object;
   REQUIRE(object.read("{\"s\":\"" + text + "\"}"));
-  REQUIRE(object.find_string("s"));
-  return *object.find_string("s");
+  REQUIRE(object.string_member("s"));
+  return *object.string_member("s");
 }
 
 /// One of everything.
@@ -64,16 +64,16 @@ TEST_CASE("the members of an object are found by name, with their types") {
   REQUIRE(object.read(document()));
   CHECK(object.problem() == std::string());
   CHECK(object.end() - object.begin() == 8);
-  CHECK((*object.find_string("access_token") == "ey\"J\xC3\xA9\xF0\x9F\x98\x80.x"));
-  CHECK((object.find("expires_in")->is == json_member::type::number));
+  CHECK((*object.string_member("access_token") == "ey\"J\xC3\xA9\xF0\x9F\x98\x80.x"));
+  CHECK((object.find("expires_in")->type == json_type::number));
   CHECK(object.find("expires_in")->number == 8640.05);
-  CHECK((object.find("list")->is == json_member::type::nested));
-  CHECK((object.find("object")->is == json_member::type::nested));
-  CHECK((object.find("yes")->is == json_member::type::boolean));
-  CHECK((object.find("no")->is == json_member::type::boolean));
-  CHECK((object.find("none")->is == json_member::type::null));
-  REQUIRE(object.find_string("empty"));
-  CHECK(object.find_string("empty")->empty());
+  CHECK((object.find("list")->type == json_type::nested));
+  CHECK((object.find("object")->type == json_type::nested));
+  CHECK((object.find("yes")->type == json_type::boolean));
+  CHECK((object.find("no")->type == json_type::boolean));
+  CHECK((object.find("none")->type == json_type::null));
+  REQUIRE(object.string_member("empty"));
+  CHECK(object.string_member("empty")->empty());
   CHECK(object.find("n") == nullptr);
   CHECK(object.find("") == nullptr);
 }
@@ -83,18 +83,18 @@ TEST_CASE("a member of another type is not a string") {
   REQUIRE(object.read(document()));
   for (char const* const name : {"expires_in", "list", "object", "yes", "none", "absent"}) {
     CAPTURE(name);
-    CHECK(object.find_string(name) == nullptr);
+    CHECK(object.string_member(name) == nullptr);
   }
 }
 
-TEST_CASE("an empty object is an object, white space around it does no harm") {
+TEST_CASE("an empty object is an object, and white space around it is ignored") {
   for (char const* const text : {"{}", " {} ", "\r\n\t{ \n}\r\n", "{\"a\":1}\n", "{\"a\" : 1 } \t\r\n"}) {
     CAPTURE(text);
     CHECK(is_accepted(text));
   }
 }
 
-TEST_CASE("anything but one object is refused") {
+TEST_CASE("anything but one object is rejected") {
   for (std::string const& text : {std::string(),
                                   std::string(" "),
                                   std::string("[]"),
@@ -123,7 +123,7 @@ TEST_CASE("anything but one object is refused") {
   }
 }
 
-TEST_CASE("text after the object is refused") {
+TEST_CASE("text after the object is rejected") {
   for (std::string const& text :
        {std::string("{}{}"), std::string("{},"), std::string("{}x"), std::string("{}]"), std::string("{} 1"),
         std::string("{}\n{}"), std::string("{}\0", 3), std::string("{} \0 ", 5), std::string("{}\xEF\xBB\xBF")}) {
@@ -133,7 +133,7 @@ TEST_CASE("text after the object is refused") {
   }
 }
 
-TEST_CASE("broken syntax inside an object is refused") {
+TEST_CASE("broken syntax inside an object is rejected") {
   for (char const* const text : {"{a:1}",
                                  "{'a':1}",
                                  "{\"a\"}",
@@ -159,13 +159,6 @@ TEST_CASE("broken syntax inside an object is refused") {
                                  "{\"a\":1-2}",
                                  "{\"a\":1.2.3}",
                                  "{\"a\":1e}",
-                                 "{\"a\":01}",
-                                 "{\"a\":-00.5}",
-                                 "{\"a\":-.5}",
-                                 "{\"a\":1.}",
-                                 "{\"a\":1.e5}",
-                                 "{\"a\":[0, 01]}",
-                                 "{\"a\":{\"b\": 1.}}",
                                  "{\"a\":0x10}",
                                  "{\"a\":1 2}",
                                  "{\"a\":/**/1}",
@@ -180,12 +173,12 @@ TEST_CASE("broken syntax inside an object is refused") {
   }
 }
 
-TEST_CASE("a member named twice is refused, even when one name is written in escapes") {
+TEST_CASE("two members of the same name are rejected, even if one name is written in escapes") {
   for (char const* const text :
        {R"({"a":1,"a":1})", R"({"a":1,"b":2,"a":{}})", R"({"a":"x","\u0061":"y"})", R"({"":1,"":2})"}) {
     CAPTURE(text);
     CHECK_FALSE(is_accepted(text));
-    CHECK(problem(text) == "names a member twice");
+    CHECK(problem(text) == "has the same member twice");
   }
   CHECK(is_accepted(R"({"a":1,"A":1})"));
 }
@@ -197,9 +190,9 @@ TEST_CASE("an object has at most 64 members") {
   }
   json_object object;
   REQUIRE(object.read(text + R"("last":"x"})"));
-  CHECK((*object.find_string("last") == "x"));
+  CHECK((*object.string_member("last") == "x"));
   CHECK(problem(text + R"("last":"x","one more":"x"})") == "has more than 64 members");
-  CHECK(problem(text + R"("last":"x","1":"x"})") == "names a member twice");
+  CHECK(problem(text + R"("last":"x","1":"x"})") == "has the same member twice");
   CHECK(is_accepted(text + R"("last":{"one more":"x"}})"));
 }
 
@@ -208,7 +201,7 @@ TEST_CASE("nested members do not count as members of the object") {
   REQUIRE(object.read(R"({"a":{"token":"inner","token":"again"},"b":[{"token":"inner"}],"c":"x"})"));
   CHECK(object.end() - object.begin() == 3);
   CHECK(object.find("token") == nullptr);
-  CHECK((*object.find_string("c") == "x"));
+  CHECK((*object.string_member("c") == "x"));
 }
 
 TEST_CASE("nesting up to 32 levels, the object itself counted, is skipped, deeper nesting is refused") {
@@ -234,7 +227,7 @@ TEST_CASE("nesting 100,000 deep neither crashes nor is accepted") {
   CHECK_FALSE(is_accepted(repeat("[", depth)));
 }
 
-TEST_CASE("a number is read as it stands, an impossible one as infinite") {
+TEST_CASE("a number is read as it stands, one out of range as infinite") {
   CHECK(number("0") == 0);
   CHECK(number("-0") == 0);
   CHECK(std::signbit(number("-0.0")));
@@ -256,7 +249,13 @@ TEST_CASE("a number is read as it stands, an impossible one as infinite") {
   CHECK(number("1e-400") == 0);
 }
 
-TEST_CASE("what a string's escapes stand for is kept, to be judged by whoever uses it") {
+TEST_CASE("numbers are read as leniently as picojson reads them") {
+  CHECK(number("01") == 1);
+  CHECK(number("1.") == 1);
+  CHECK(number("-.5") == -0.5);
+}
+
+TEST_CASE("a string's escapes are decoded, also to characters that its user must reject") {
   CHECK((string(R"(\u0000)") == std::string(1, '\0')));
   CHECK((string(R"(a\u000d\u000ab)") == "a\r\nb"));
   CHECK((string(R"(a\r\n\t\b\f\"\\\/)") == "a\r\n\t\b\f\"\\/"));
@@ -266,14 +265,14 @@ TEST_CASE("what a string's escapes stand for is kept, to be judged by whoever us
   CHECK((string(repeat(R"(\")", 5000)) == repeat("\"", 5000)));
 }
 
-TEST_CASE("a string with escapes is read into memory reserved once, since growing would leave copies behind") {
+TEST_CASE("a string with escapes is read into memory reserved once, because growing would leave copies behind") {
   std::string const text = R"(a\"b\\)" + repeat("hunter2", 18);
   json_object object;
   REQUIRE(object.read("{\"s\":\"" + text + "\"}"));
-  CHECK(object.find_string("s")->capacity() < text.size() + 16);
+  CHECK(object.string_member("s")->capacity() < text.size() + 16);
 }
 
-TEST_CASE("an escape that is none is refused") {
+TEST_CASE("an invalid escape is rejected") {
   for (char const* const text : {R"(\u)", R"(\u1)", R"(\u12)", R"(\u123)", R"(\u12g4)", R"(\u 123)", R"(\U0041)",
                                  R"(\x41)", R"(\a)", R"(\')", R"(\0)", R"(\ud83d)", R"(\ud83dx)", R"(\ud83d\n)",
                                  R"(\ud83d\u0041)", R"(\ud83d\ud83d)", R"(\ude00)", R"(\ude00\ud83d)"}) {
@@ -284,7 +283,7 @@ TEST_CASE("an escape that is none is refused") {
   }
 }
 
-TEST_CASE("a raw control character inside a string is refused") {
+TEST_CASE("a raw control character inside a string is rejected") {
   for (char control = 0; control < ' '; ++control) {
     CAPTURE(int(control));
     CHECK_FALSE(is_accepted(std::string("{\"s\":\"a") + control + "b\"}"));
@@ -292,7 +291,7 @@ TEST_CASE("a raw control character inside a string is refused") {
   }
 }
 
-TEST_CASE("a document that is cut off anywhere is refused") {
+TEST_CASE("a document that is cut short anywhere is rejected") {
   std::string const whole = document();
   std::size_t const end = whole.find_last_of('}') + 1;
   for (std::size_t length = 0; length <= whole.size(); ++length) {
@@ -301,18 +300,18 @@ TEST_CASE("a document that is cut off anywhere is refused") {
   }
 }
 
-TEST_CASE("a document with bytes changed, lost or added never crashes the reader") {
+TEST_CASE("a document with changed, missing or additional bytes never crashes the reader") {
   unsigned const seed = 8259;
   CAPTURE(seed);
   std::mt19937 random(seed);
   std::string const whole = document();
-  std::string const telling = "{}[]\",:\\u0d8e-+.tfn \n";
+  std::string const syntax = "{}[]\",:\\u0d8e-+.tfn \n";
   for (int round = 0; round < 5000; ++round) {
     CAPTURE(round);
     std::string text = whole;
     for (auto changes = 1 + random() % 3; changes > 0; --changes) {
       std::size_t const place = random() % text.size();
-      char const byte = random() % 2 ? telling[random() % telling.size()] : static_cast<char>(random() & 255U);
+      char const byte = random() % 2 ? syntax[random() % syntax.size()] : static_cast<char>(random() & 255U);
       switch (random() % 3) {
         case 0: text[place] = byte; break;
         case 1: text.erase(place, 1 + random() % 4); break;
@@ -328,7 +327,7 @@ TEST_CASE("a document with bytes changed, lost or added never crashes the reader
   }
 }
 
-TEST_CASE("an object that is read again forgets what it held") {
+TEST_CASE("an object that is read again forgets its old members") {
   json_object object;
   REQUIRE(object.read(R"({"a":"x"})"));
   REQUIRE(object.read(R"({"b":"y"})"));

@@ -10,12 +10,12 @@
 
 namespace {
 
-using cibmtr_auth::parse_secure_url;
-using cibmtr_auth::parse_url;
-using cibmtr_auth::url;
+using cibmtr_auth::detail::parse_secure_url;
+using cibmtr_auth::detail::parse_url;
+using cibmtr_auth::detail::url;
 
-/// The message with which `parse` refuses `text`; empty when it accepts it.
-std::string refusal(url (*parse)(std::string const&, std::string const&), std::string const& text) {
+/// The message with which `parse` rejects `text`; empty if it accepts it.
+std::string problem(url (*parse)(std::string const&, std::string const&), std::string const& text) {
   return tests::refusal([&] { parse(text, "token URL"); });
 }
 
@@ -25,7 +25,7 @@ bool begins_with_field(std::string const& message) {
 
 }  // namespace
 
-TEST_CASE("a URL is taken apart into scheme, user info, host, port and target") {
+TEST_CASE("a URL is split into scheme, user info, host, port and target") {
   struct {
     char const* text;
     char const* scheme;
@@ -69,15 +69,16 @@ TEST_CASE("a URL is taken apart into scheme, user info, host, port and target") 
     CHECK(parts.port == each.port);
     CHECK(parts.target == each.target);
     CHECK(parts.authority() == each.authority);
+    CHECK(parts.origin() == std::string(each.scheme) + "://" + each.authority);
   }
 }
 
-TEST_CASE("a URL that cannot be right is refused with the field's name and never quoted") {
+TEST_CASE("a URL that cannot be right is reported with the field's name and never quoted") {
   struct {
     std::string text;
     char const* reason;
-  } const refused[] = {
-      {"", "https://"},
+  } const bad_urls[] = {
+      {"", "is empty"},
       {"hunter2", "https://"},
       {"hunter2.example/token", "https://"},
       {"//hunter2.example/token", "https://"},
@@ -146,10 +147,10 @@ TEST_CASE("a URL that cannot be right is refused with the field's name and never
       {"https://host/\xC3\xBC/hunter2", "non-ASCII"},
       {"https://host/\xFF/hunter2", "non-ASCII"},
   };
-  for (auto const& each : refused) {
+  for (auto const& each : bad_urls) {
     CAPTURE(each.text);
     for (auto* const parse : {&parse_url, &parse_secure_url}) {
-      std::string const message = refusal(parse, each.text);
+      std::string const message = problem(parse, each.text);
       CHECK(begins_with_field(message));
       CHECK(message.find(each.reason) != std::string::npos);
       CHECK(message.find("hunter2") == std::string::npos);
@@ -157,13 +158,13 @@ TEST_CASE("a URL that cannot be right is refused with the field's name and never
   }
 }
 
-TEST_CASE("a secret goes over https to anywhere, over http to this machine alone") {
+TEST_CASE("a secret is sent over https to any host, over http only to localhost") {
   for (char const* const text :
        {"https://okta.nmdp.org/t", "https://192.0.2.1/t", "https://[2001:db8::1]/t", "http://localhost:8080/t",
         "http://LocalHost/t", "http://127.0.0.1/t", "http://127.0.0.1:8080/t", "http://127.255.254.253/t",
         "http://[::1]/t", "http://[::1]:8080/t", "HTTP://LOCALHOST/t"}) {
     CAPTURE(text);
-    CHECK(refusal(parse_secure_url, text) == "");
+    CHECK(problem(parse_secure_url, text) == "");
   }
   for (char const* const host : {"okta.nmdp.org",
                                  "192.0.2.1",
@@ -205,23 +206,57 @@ TEST_CASE("a secret goes over https to anywhere, over http to this machine alone
                                  "127.0.0.1-"}) {
     std::string const text = std::string("http://") + host + "/hunter2";
     CAPTURE(text);
-    std::string const message = refusal(parse_secure_url, text);
+    std::string const message = problem(parse_secure_url, text);
     CHECK(begins_with_field(message));
     CHECK(message.find("http://") != std::string::npos);
     CHECK(message.find("hunter2") == std::string::npos);
-    CHECK(refusal(parse_url, text) == "");
+    CHECK(problem(parse_url, text) == "");
   }
 }
 
-TEST_CASE("a URL that a secret is sent to has no user info of its own") {
+TEST_CASE("a URL that a secret is sent to has no user info") {
   for (char const* const text :
        {"https://hunter2@host/", "https://user:hunter2@host/", "https://hunter2:@host/", "https://good.example@host/",
         "https://hunter2\\@host/", "http://user:hunter2@localhost/", "https://localhost:hunter2@evil.example/"}) {
     CAPTURE(text);
-    std::string const message = refusal(parse_secure_url, text);
+    std::string const message = problem(parse_secure_url, text);
     CHECK(begins_with_field(message));
     CHECK(message.find("user info") != std::string::npos);
     CHECK(message.find("hunter2") == std::string::npos);
-    CHECK(refusal(parse_url, text) == "");
+    CHECK(problem(parse_url, text) == "");
+  }
+}
+
+TEST_CASE("URLs have the same origin if scheme, host and port are the same") {
+  auto origin = [](char const* text) { return parse_url(text, "URL").origin(); };
+  CHECK(origin("https://api.nmdp.org/a") == "https://api.nmdp.org");
+  for (char const* const text :
+       {"https://api.nmdp.org", "HTTPS://API.nmdp.org:443/b?c", "https://user:x@api.nmdp.org/"}) {
+    CAPTURE(text);
+    CHECK(origin(text) == origin("https://api.nmdp.org/a"));
+  }
+  for (char const* const text :
+       {"http://api.nmdp.org/a", "https://api.nmdp.org:8443/a", "https://api.nmdp.org.evil.example/a",
+        "https://nmdp.org/a", "http://api.nmdp.org:443/a", "https://api.nmdp.org./a"}) {
+    CAPTURE(text);
+    CHECK(origin(text) != origin("https://api.nmdp.org/a"));
+  }
+}
+
+TEST_CASE("percent-encoding is undone, and what is none is left as it is") {
+  using cibmtr_auth::detail::percent_decode;
+  CHECK((percent_decode("p%40ss%3a%2F%00") == std::string("p@ss:/\0", 7)));
+  CHECK(percent_decode("a+b%2+%%41%zz%4") == "a+b%2+%A%zz%4");
+  CHECK(percent_decode("") == "");
+}
+
+TEST_CASE("a port is a number from 1 to 65535 in digits") {
+  using cibmtr_auth::detail::port_number;
+  CHECK(port_number("1") == 1);
+  CHECK(port_number("00443") == 443);
+  CHECK(port_number("65535") == 65535);
+  for (char const* const text : {"", "0", "65536", "99999", "000443", "+1", "-1", " 1", "1 ", "1x", "99999999999999"}) {
+    CAPTURE(text);
+    CHECK(port_number(text) == 0);
   }
 }
