@@ -47,8 +47,8 @@ static inline renewal_tools make_tools(environment const& where, credentials con
 #if CIBMTR_AUTH_HTTPS
   if (!tools.send) {
     tools.send = https_transport(options.https);
+    tools.proxy_login = proxy_login_hash(options.https, token_url(where, of));
   }
-  tools.proxy_login = proxy_login_hash(options.https, token_url(where, of));
 #else
   static_cast<void>(where);
   static_cast<void>(of);

@@ -50,6 +50,9 @@ struct account {
   std::string key;     ///< of the shared record
 };
 
+/// Of a transport that is not ours; it may be any.
+constexpr unsigned unknown_proxy_login = 0x10000;
+
 /// What every renewal of a cache uses.
 struct renewal_tools {
   transport send;
@@ -58,7 +61,7 @@ struct renewal_tools {
   bool is_fake_clock = false;
   std::chrono::milliseconds timeout;
   std::function<bool()> is_cancelled;
-  unsigned proxy_login = 0;  ///< a hash of the login in use; 0 for none
+  unsigned proxy_login = unknown_proxy_login;  ///< a hash of the login in use; 0 for none
   std::shared_ptr<error const> unknown_failure =
       std::make_shared<error const>(error_kind::network, "the transport threw an exception");  ///< if memory is short
 
@@ -167,8 +170,8 @@ class renewal {
     if (latest_.has_lease) {
       return !fallback.empty() && finish_with(fallback, now + std::chrono::seconds(1));
     }
-    bool const is_for_us =
-        latest_.row != attempt_row::proxy_login_rejected || latest_.proxy_login == tools_.proxy_login;
+    bool const is_for_us = latest_.row != attempt_row::proxy_login_rejected ||
+                           latest_.proxy_login == tools_.proxy_login || tools_.proxy_login == unknown_proxy_login;
     if (latest_.is_backing_off(now) && is_for_us) {
       result_.failure = latest_.failure;
       return finish_with(fallback, end_of_backoff(now));
@@ -346,7 +349,8 @@ class renewal {
     token granted;
     std::shared_ptr<error const> failure;
     try {
-      granted = read_token_response(tools_.send(request), account_.owner, sent_at, account_.server, tools_.now);
+      http_response response = tools_.send(request);
+      granted = read_token_response(std::move(response), account_.owner, sent_at, account_.server, tools_.now);
       if (!is_alive(granted, tools_.now())) {
         throw error(error_kind::invalid_response, account_.server + " takes longer to respond than its tokens live",
                     200);
@@ -364,7 +368,12 @@ class renewal {
       row = thrown.was_sent() ? attempt_row::no_verdict : attempt_row::not_sent;
       failure = copy_of(thrown);
     } catch (...) {
-      failure = copy_of(error(error_kind::network, "the transport threw an exception"));
+      failure = tools_.unknown_failure;
+      try {
+        failure = std::make_shared<error const>(error_kind::network,
+                                                "the transport threw an exception: " + describe_exception());
+      } catch (std::bad_alloc const&) {
+      }
     }
     result_.was_attempted = true;
     result_.was_sent = row != attempt_row::not_sent && row != attempt_row::proxy_login_rejected;
