@@ -55,7 +55,9 @@ extern "C" __declspec(dllimport) int __stdcall MoveFileExA(char const* from, cha
 
 inline std::string absolute_path(std::string const& path) {
   char whole[4096];
-  return !path.empty() && _fullpath(whole, path.c_str(), sizeof whole) ? whole : path;
+  std::string result = !path.empty() && _fullpath(whole, path.c_str(), sizeof whole) ? whole : path;
+  result.resize(result.find_last_not_of("/\\") + 1);  // _stat64 finds no folder with a slash at its end
+  return result;
 }
 inline bool check_directory(std::string const& path) {
   struct _stat64 found;

@@ -3,115 +3,103 @@
 #include <doctest/doctest.h>
 
 #include <cibmtr_auth.hpp>
-#include <cstdint>
 #include <set>
 #include <string>
 
-#include "support/fake_server.hpp"
-
 using namespace cibmtr_auth;
-using tests::some_credentials;
 
 namespace {
 
-fingerprint of(credentials const& who) {
-  return fingerprint(test_environment, who);
+credentials account() {
+  return {"0oa1client", "s3cr3t-of-client", "api_cibmtr_fhir_ehr_client", "svc@example.org", "pa55 w&rd"};
 }
 
-std::string name_of(credentials const& who) {
-  return of(who).name();
+std::string key_of(credentials const& c, environment const& e = test_environment()) {
+  return detail::record_key(e, c);
 }
 
-bool same_check(fingerprint const& one, fingerprint const& other) {
-  return one.check() == other.check();
+/// The digits that do not depend on the secrets, and those that do.
+std::string public_part(std::string const& key) {
+  return key.substr(0, 16);
+}
+std::string secret_part(std::string const& key) {
+  return key.substr(16, 4);
 }
 
 credentials with(std::string credentials::*field, std::string const& value) {
-  credentials who = some_credentials();
-  who.*field = value;
-  return who;
+  credentials c = account();
+  c.*field = value;
+  return c;
 }
 
 credentials with(secret credentials::*field, std::string const& value) {
-  credentials who = some_credentials();
-  who.*field = secret(value);
-  return who;
+  credentials c = account();
+  c.*field = secret(value);
+  return c;
 }
 
 }  // namespace
 
-TEST_CASE("the same credentials have the same name and check") {
-  CHECK(name_of(some_credentials()) == name_of(some_credentials()));
-  CHECK(same_check(of(some_credentials()), of(some_credentials())));
+TEST_CASE("the same credentials have the same key") {
+  CHECK(key_of(account()) == key_of(account()));
 }
 
-TEST_CASE("a name is 20 hexadecimal digits, fit for a file's name or a key") {
+TEST_CASE("a key is fit for a file name: 20 hexadecimal digits and the version of the record's format") {
   for (int i = 0; i < 1000; ++i) {
-    std::string const name = name_of(with(&credentials::client_id, std::to_string(i)));
-    REQUIRE(name.size() == 20);
-    REQUIRE(name.find_first_not_of("0123456789abcdef") == std::string::npos);
+    std::string const key = key_of(with(&credentials::client_id, std::to_string(i)));
+    REQUIRE(key.size() <= 64);
+    REQUIRE(key.substr(20) == "_1");
+    REQUIRE(key.substr(0, 20).find_first_not_of("0123456789abcdef") == std::string::npos);
   }
 }
 
-TEST_CASE("the name changes with the token URL, the client, the scope and the user") {
-  std::string const name = name_of(some_credentials());
-  CHECK(fingerprint(production_environment, some_credentials()).name() != name);
-  CHECK(name_of(with(&credentials::client_id, "0oa1clienT")) != name);
-  CHECK(name_of(with(&credentials::scope, "api_cibmtr_fhir_ehr_clienT")) != name);
-  CHECK(name_of(with(&credentials::username, "svc@example.orG")) != name);
-}
-
-TEST_CASE("the name goes by the token URL of the grant that is used, and by nothing else of an environment") {
-  environment elsewhere = test_environment;
-  elsewhere.name = "elsewhere";
-  elsewhere.api_url = "https://elsewhere.example/v1";
-  elsewhere.client_credentials_token_url = "https://elsewhere.example/token";
-  CHECK(fingerprint(elsewhere, some_credentials()).name() == name_of(some_credentials()));
-  credentials const without_user = {"client", "secret", "scope", "", ""};
-  CHECK(fingerprint(elsewhere, without_user).name() != name_of(without_user));
-}
-
-TEST_CASE("of the name only the check changes with the client secret or the password") {
-  std::string const before = name_of(some_credentials());
-  for (auto const& who : {with(&credentials::client_secret, "rotated"), with(&credentials::password, "rotated")}) {
-    std::string const after = name_of(who);
-    CHECK(after.substr(0, 16) == before.substr(0, 16));
-    CHECK(after.substr(16) != before.substr(16));
+TEST_CASE("the key changes with the token URL, the client, the scope and the user") {
+  std::string const key = key_of(account());
+  for (std::string const& other :
+       {key_of(account(), production_environment()), key_of(with(&credentials::client_id, "0oa1clienT")),
+        key_of(with(&credentials::scope, "api_cibmtr_fhir_ehr_clienT")),
+        key_of(with(&credentials::username, "svc@example.orG"))}) {
+    CHECK(public_part(other) != public_part(key));
+    CHECK(secret_part(other) != secret_part(key));
   }
 }
 
-TEST_CASE("the check changes with the client secret and with the password") {
-  fingerprint const before = of(some_credentials());
-  CHECK_FALSE(same_check(before, of(with(&credentials::client_secret, "s3cr3t-of-clienT"))));
-  CHECK_FALSE(same_check(before, of(with(&credentials::password, "pa55 w&rD"))));
-  CHECK_FALSE(same_check(before, of(with(&credentials::password, ""))));
+TEST_CASE("the key depends on the token URL of the grant that is used, and on nothing else of an environment") {
+  environment other = test_environment();
+  other.name = "other";
+  other.api_url = "https://other.example/v1";
+  other.client_credentials_token_url = "https://other.example/token";
+  CHECK(key_of(account(), other) == key_of(account()));
+  credentials const without_user("client", "secret", "scope");
+  CHECK(key_of(without_user, other) != key_of(without_user));
 }
 
-TEST_CASE("the check changes with what the name changes with") {
-  fingerprint const before = of(some_credentials());
-  CHECK_FALSE(same_check(before, fingerprint(production_environment, some_credentials())));
-  CHECK_FALSE(same_check(before, of(with(&credentials::client_id, "other"))));
-  CHECK_FALSE(same_check(before, of(with(&credentials::scope, "other"))));
-  CHECK_FALSE(same_check(before, of(with(&credentials::username, "other"))));
+TEST_CASE("only four digits of the key change with the client secret or the password") {
+  std::string const before = key_of(account());
+  for (auto const& c : {with(&credentials::client_secret, "rotated"), with(&credentials::password, "rotated"),
+                        with(&credentials::client_secret, "s3cr3t-of-clienT"),
+                        with(&credentials::password, "pa55 w&rD"), with(&credentials::password, "")}) {
+    std::string const after = key_of(c);
+    CHECK(public_part(after) == public_part(before));
+    CHECK(secret_part(after) != secret_part(before));
+  }
 }
 
-TEST_CASE("checks are spread over 16 bits, and the same password checks otherwise for another user") {
-  std::set<unsigned> seen;
+TEST_CASE("the secret digits are spread over 16 bits, and the same password gives others for another user") {
+  std::set<std::string> seen;
   for (int user = 0; user < 10000; ++user) {
-    unsigned const check = of(with(&credentials::username, std::to_string(user))).check();
-    REQUIRE(check <= 65535);
-    seen.insert(check);
+    seen.insert(secret_part(key_of(with(&credentials::username, std::to_string(user)))));
   }
   CHECK(seen.size() > 9000);  // 9,270 of 65,536 on average
-  CHECK(*seen.begin() < 100);
-  CHECK(*seen.rbegin() > 65435);
+  CHECK(*seen.begin() < "0064");
+  CHECK(*seen.rbegin() > "ff9b");
 }
 
-TEST_CASE("a check fits one in 65,536 wrong passwords too, so it confirms none") {
-  unsigned const check = of(some_credentials()).check();
+TEST_CASE("one wrong password in 65,536 has the same key, so that a key confirms no guess") {
+  std::string const key = key_of(account());
   int fitting = 0;
   for (int guess = 0; guess < 300000; ++guess) {
-    fitting += of(with(&credentials::password, std::to_string(guess))).check() == check ? 1 : 0;
+    fitting += key_of(with(&credentials::password, std::to_string(guess))) == key ? 1 : 0;
   }
   CHECK(fitting >= 1);  // 4.6 on average
   CHECK(fitting <= 15);
@@ -120,30 +108,25 @@ TEST_CASE("a check fits one in 65,536 wrong passwords too, so it confirms none")
 TEST_CASE("no text can be shifted from one field into the next") {
   environment const short_url = {"", "https://a.example/t", "", ""};
   environment const long_url = {"", "https://a.example/token", "", ""};
-  CHECK(fingerprint(short_url, {"okenclient", "s", "scope", "user", "p"}).name() !=
-        fingerprint(long_url, {"client", "s", "scope", "user", "p"}).name());
-  CHECK(name_of({"ab", "s", "c", "user", "p"}) != name_of({"a", "s", "bc", "user", "p"}));
-  CHECK(name_of({"client", "s", "ab", "c", "p"}) != name_of({"client", "s", "a", "bc", "p"}));
-  CHECK_FALSE(same_check(of({"client", "bs", "scope", "a", "p"}), of({"client", "s", "scope", "ab", "p"})));
-  CHECK_FALSE(same_check(of({"client", "ab", "scope", "user", "c"}), of({"client", "a", "scope", "user", "bc"})));
-  CHECK_FALSE(same_check(of({"client", "ab", "scope", "user", ""}), of({"client", "", "scope", "user", "ab"})));
+  CHECK(key_of({"okenclient", "s", "scope", "user", "p"}, short_url) !=
+        key_of({"client", "s", "scope", "user", "p"}, long_url));
+  CHECK(key_of({"ab", "s", "c", "user", "p"}) != key_of({"a", "s", "bc", "user", "p"}));
+  CHECK(key_of({"client", "s", "ab", "c", "p"}) != key_of({"client", "s", "a", "bc", "p"}));
+  CHECK(key_of({"client", "bs", "scope", "a", "p"}) != key_of({"client", "s", "scope", "ab", "p"}));
+  CHECK(key_of({"client", "ab", "scope", "user", "c"}) != key_of({"client", "a", "scope", "user", "bc"}));
+  CHECK(key_of({"client", "ab", "scope", "user", ""}) != key_of({"client", "", "scope", "user", "ab"}));
 }
 
-TEST_CASE("names of 100,000 clients are all different") {
-  std::set<std::string> names;
+TEST_CASE("the keys of 100,000 clients are all different") {
+  std::set<std::string> keys;
   for (int i = 0; i < 100000; ++i) {
-    names.insert(name_of(with(&credentials::client_id, std::to_string(i))));
+    keys.insert(public_part(key_of(with(&credentials::client_id, std::to_string(i)))));
   }
-  CHECK(names.size() == 100000);
+  CHECK(keys.size() == 100000);
 }
 
-TEST_CASE("names and checks stay what they are, so that a record survives an upgrade of the library") {
-  environment const where = {"", "https://okta.example/oauth2/a/v1/token", "https://okta.example/oauth2/b/v1/token",
-                             ""};
-  fingerprint const with_password(where, {"client", "secret", "scope", "user", "pass\xC3\xA9"});
-  CHECK(with_password.name() == "6186ac17151b878f13c1");
-  CHECK(with_password.check() == 5057);
-  fingerprint const without(where, {"client", "secret", "scope", "", ""});
-  CHECK(without.name() == "67a950277490f2f2d14d");
-  CHECK(without.check() == 53581);
+TEST_CASE("keys never change, so that a record survives an upgrade of the library") {
+  environment const e = {"", "https://okta.example/oauth2/a/v1/token", "https://okta.example/oauth2/b/v1/token", ""};
+  CHECK(key_of({"client", "secret", "scope", "user", "pass\xC3\xA9"}, e) == "6186ac17151b878f13c1_1");
+  CHECK(key_of({"client", "secret", "scope"}, e) == "67a950277490f2f2d14d_1");
 }
