@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The command lines of the README that call a compiler, as they stand there, and its pieces of C++.
+# The command lines of README and docs that call a compiler, and every piece of C++ in them, as they are.
 # Usage: command_lines.sh. Exit status: 0 passed, 1 failed, 77 skipped.
 
 set -u
@@ -20,40 +20,22 @@ run() {
   fi
 }
 
-if ! command -v g++ >/dev/null; then
-  echo "SKIPPED: command_lines.sh needs g++"
+if ! command -v g++ >/dev/null || ! pkg-config --exists cpp-httplib openssl; then
+  echo "SKIPPED: command_lines.sh needs g++ and pkg-config with cpp-httplib and openssl"
   exit 77
 fi
 
-# What README shows of C++ compiles: `my_client` there is the reader's.
-snippet() {
-  sed -n "/^\`\`\`cpp\$/,/^\`\`\`\$/p" README.md | awk -v part="$1" '/^```cpp/ { text = ""; next }
-    /^```/ { if (index(text, part)) printf "%s", text; next } { text = text $0 "\n" }'
-}
-{
-  cat <<'CPP'
-#include <cibmtr_auth.hpp>
-struct my_client {
-  my_client(std::string const&, std::string const&);
-  void add_header(std::string const&, std::string const&);
-  bool send(std::string const&);
-  std::string problem(), body();
-  int status();
-  std::vector<std::pair<std::string, std::string>> headers();
-};
-CPP
-  snippet my_transport
-  echo 'void share() {'
-  snippet 'token_file>('
-  echo '}'
-} >snippets.cpp
-run 'grep -q my_transport snippets.cpp && grep -q "token_file>(" snippets.cpp'
-run 'g++ -std=c++11 -fsyntax-only -DCPPHTTPLIB_OPENSSL_SUPPORT -Isingle_include snippets.cpp'
+# All pieces of C++ in one file: definitions as they are, statements in a function each.
+run 'python3 tests/pages/snippets.py >snippets.cpp'
+# shellcheck disable=SC2016
+run 'g++ -std=c++11 -Wall -Wextra -Wno-unused -fsyntax-only -DCIBMTR_AUTH_HTTPLIB=1 -Isingle_include snippets.cpp \
+  $(pkg-config --cflags cpp-httplib openssl)'
 
 # The core links with nothing.
-run 'g++ -std=c++11 -DCIBMTR_AUTH_HTTPS=0 -Isingle_include tests/packages/switches/https_off.cpp tests/support/main.cpp && ./a.out'
+run 'g++ -std=c++11 -DCIBMTR_AUTH_HTTPS=0 -Isingle_include -Itests tests/packages/switches/https_off.cpp \
+  tests/support/main.cpp && ./a.out'
 
-lines=$(sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' README.md | grep -E '^(g|c|clang)\+\+ ' |
+lines=$(cat README.md docs/*.md | sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' | grep -E '^(g|c|clang)\+\+ ' |
   grep -v CIBMTR_AUTH_TOKEN_URL) # that one is run by quickstart_test.sh
 if [ -z "$lines" ]; then
   echo "not ok - README.md shows how to compile without a build system"

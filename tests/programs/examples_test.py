@@ -146,8 +146,8 @@ class SubmitObservations(SandboxTest):
             self.assertFalse(os.path.exists(path + ".journal"))
         self.assertEqual(self.control()["token_requests"], 0)
 
-    def test_the_rehearsal_in_the_readme_works(self):
-        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..", "README.md"), encoding="utf-8") as file:
+    def test_the_rehearsal_of_the_page_works(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..", "docs/submitting.md"), encoding="utf-8") as file:
             text = re.search(r"(?s)```sh\n(echo '[^\n]* >rehearsal\.ndjson\n.*?)```", file.read()).group(1)
         script = text.replace("build/examples/submit_observations", SUBMIT).replace(":8443/", ":%d/" % self.port)
         result = subprocess.run(["sh", "-euc", script], cwd=self.path(""), env=self.environment, capture_output=True, text=True,

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The README's way from the guide's scripts to cibmtr-token, walked as it stands there, and what it says of those scripts.
+"""The scripts of docs/from-the-guides-scripts.md, run as they are, and what that page says of the guide's scripts.
 Usage: migration_test.py CIBMTR_TOKEN CIBMTR_SANDBOX. Exit status: 0 passed, 1 failed, 77 skipped."""
 
 import http.server
@@ -21,13 +21,15 @@ import urllib.request
 
 TOKEN_PROGRAM, SANDBOX_PROGRAM = (os.path.abspath(path) for path in sys.argv[1:3])
 PYTHON = "/usr/bin/python3"
-README = (pathlib.Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
-SECTION = re.search(r"(?s)\n## Coming from the guide's scripts\n(.*?)\n## ", README).group(1)
+DOCS = pathlib.Path(__file__).resolve().parent.parent.parent / "docs"
+PAGE = (DOCS / "from-the-guides-scripts.md").read_text(encoding="utf-8")
+COMMAND_LINE = (DOCS / "command-line.md").read_text(encoding="utf-8")
 API = "https://int-api.nmdp.org/cibmtr-fhir-backend/v1"
+PRODUCTION_API = "https://api.nmdp.org/cibmtr-fhir-backend/v1"
 
 
 class Migration(unittest.TestCase):
-    """A home with the README's credentials file, and a PATH with a cibmtr-token that asks the sandbox."""
+    """A home with the page's credentials file, and a PATH with a cibmtr-token for the sandbox."""
 
     @classmethod
     def setUpClass(cls):
@@ -49,7 +51,8 @@ class Migration(unittest.TestCase):
         cls.program("cibmtr-token", '%s --token-url %s --ca "$HOME/ca.pem" "$@"' % (
             shlex.quote(TOKEN_PROGRAM), cls.ready["TOKEN_URL"]))
         cls.program("curl", 'printf "%%s\\n" "$@" >"$HOME/seen_by_ps"\nexec %s -q "$@"' % shutil.which("curl"))
-        cls.environment = {"HOME": str(cls.home), "PATH": "%s:/usr/bin:/bin" % (cls.home / "bin"), "LC_ALL": "C.UTF-8",
+        (cls.home / "tmp").mkdir()
+        cls.environment = {"HOME": str(cls.home), "TMPDIR": str(cls.home / "tmp"), "PATH": "%s:/usr/bin:/bin" % (cls.home / "bin"), "LC_ALL": "C.UTF-8",
                            "CURL_CA_BUNDLE": str(cls.home / "ca.pem"), "REQUESTS_CA_BUNDLE": str(cls.home / "ca.pem")}
 
     @classmethod
@@ -82,27 +85,46 @@ class Migration(unittest.TestCase):
     def run_shell(self, text):
         return self.run_text("sh", "-c", text=text)
 
-    def run_shell_script(self):
-        return self.run_shell(re.search(r"(?s)```sh\n(#!/bin/sh\n.*?)```", SECTION).group(1))
+    SHELL_SCRIPT = re.search(r"(?s)```sh\n(#!/bin/sh\n.*?)```", PAGE).group(1)
 
-    def run_python_script(self):
-        return self.run_text(PYTHON, "-c", text=re.search(r"(?s)```python\n(.*?)```", SECTION).group(1))
+    def run_shell_script(self, more=""):
+        """`more` is what a job would do with the response."""
+        return self.run_shell(self.SHELL_SCRIPT + more)
+
+    def run_python_script(self, more=""):
+        return self.run_text(PYTHON, "-c", text=re.search(r"(?s)```python\n(.*?)```", PAGE).group(1) + more)
 
     def token(self):
         return self.run_shell("cibmtr-token --credentials ~/cibmtr.json").stdout.strip()
 
     def test_check_says_ok_on_every_line(self):
-        check = re.search(r"`(cibmtr-token [^`]* --check)`", SECTION).group(1)
+        check = re.search(r"`(cibmtr-token [^`]* --check)`", PAGE).group(1)
         result = self.run_shell(check)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertRegex(result.stdout, r"\A(ok  .+\n){10,}\Z")
 
-    def test_the_shell_script_calls_the_api_and_asks_for_one_token_however_often_it_runs(self):
+    def test_the_shell_script_calls_the_api_and_requests_one_token_however_often_it_runs(self):
         for _ in range(3):
-            result = self.run_shell_script()
-            self.assertEqual((result.returncode, result.stderr), (0, ""))
-            self.assertEqual(json.loads(result.stdout)["resourceType"], "Bundle")
+            result = self.run_shell_script('cp "$response" "$HOME/copy"\n')
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+            self.assertEqual(json.loads((self.home / "copy").read_text())["resourceType"], "Bundle")
         self.assertEqual((self.new("api_calls"), self.new("token_requests")), (3, 1))
+
+    def test_the_shell_script_prints_no_patient_data_and_leaves_none_behind(self):
+        result = self.run_shell_script('stat -c %a "$response" >"$HOME/mode"; echo "$response" >"$HOME/name"\n')
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+        self.assertEqual((self.home / "mode").read_text(), "600\n")
+        self.assertEqual(list((self.home / "tmp").iterdir()), [])
+        first = (self.home / "name").read_text()
+        self.assertEqual(self.run_shell_script('echo "$response" >"$HOME/name"\n').returncode, 0)
+        self.assertNotEqual((self.home / "name").read_text(), first)
+
+    def test_one_line_of_the_shell_script_selects_the_token_server_and_the_api(self):
+        script = self.SHELL_SCRIPT.replace("environment=test ", "environment=production ", 1)
+        self.assertNotEqual(script, self.SHELL_SCRIPT)
+        result = self.run_shell(script.replace(PRODUCTION_API, "https://localhost:1"))
+        self.assertEqual((result.returncode, self.new("api_calls")), (5, 0))
+        self.assertIn("https://localhost:1/r4/Patient", (self.home / "seen_by_ps").read_text())
 
     def test_the_shell_script_ends_with_the_status_that_says_why_and_makes_no_call(self):
         self.set_password("not-this-one")
@@ -112,16 +134,15 @@ class Migration(unittest.TestCase):
             self.assertRegex(result.stderr, r"\Acibmtr-token: rejected: .*\n\Z")
         self.assertEqual((self.new("api_calls"), self.new("token_requests")), (0, 1))
 
-    def test_the_shell_script_renews_a_token_that_the_api_refuses(self):
+    def test_the_shell_script_renews_a_token_that_the_api_rejects(self):
         self.assertEqual(self.run_shell_script().returncode, 0)
         self.control("/revoke", b"")
         for _ in range(2):
             result = self.run_shell_script()
             self.assertEqual((result.returncode, result.stderr), (0, ""))
-            self.assertEqual(json.loads(result.stdout)["resourceType"], "Bundle")
         self.assertEqual((self.new("api_calls"), self.new("token_requests")), (4, 2))
 
-    def test_once_the_account_is_unlocked_one_command_ends_the_pause(self):
+    def test_once_the_account_is_unlocked_one_command_ends_the_backoff(self):
         self.set_password("not-this-one")
         for _ in range(10):
             self.assertEqual(self.run_shell("cibmtr-token --credentials ~/cibmtr.json --no-cache").returncode, 3)
@@ -130,22 +151,30 @@ class Migration(unittest.TestCase):
         self.control("/unlock", b"")
         waiting = self.run_shell_script()
         self.assertEqual(waiting.returncode, 3)
-        self.assertIn("nothing was sent", waiting.stderr)
-        self.run_shell(re.search(r"has unlocked the account, `([^`]+)`", README).group(1))
+        self.assertIn("no token was requested", waiting.stderr)
+        self.run_shell(re.search(r"has unlocked\s+the\s+account,\s+`([^`]+)`", COMMAND_LINE).group(1))
         self.assertEqual(self.run_shell_script().returncode, 0)
 
     def test_the_shell_script_ends_with_5_when_the_api_cannot_be_reached(self):
-        script = re.search(r"(?s)```sh\n(#!/bin/sh\n.*?)```", SECTION).group(1).replace(API, "https://localhost:1")
-        self.assertEqual(self.run_shell(script).returncode, 5)
+        self.assertEqual(self.run_shell(self.SHELL_SCRIPT.replace(API, "https://localhost:1")).returncode, 5)
 
     def test_the_shell_script_fails_when_the_api_does(self):
         self.control("/next", b'{"to": "api", "status": 503}')
         result = self.run_shell_script()
         self.assertEqual((result.returncode, result.stdout, result.stderr), (1, "", "HTTP 503\n"))
 
-    def test_the_python_script_calls_the_api(self):
+    def test_the_python_script_calls_the_api_and_prints_nothing(self):
         result = self.run_python_script()
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+        result = self.run_python_script('\nprint(bundle["resourceType"])')
         self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "Bundle\n", ""))
+
+    def test_the_python_script_renews_a_token_that_the_api_rejects(self):
+        self.assertEqual(self.run_python_script().returncode, 0)
+        self.control("/revoke", b"")
+        result = self.run_python_script()
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+        self.assertEqual((self.new("api_calls"), self.new("token_requests")), (3, 2))
 
     def test_the_python_script_raises_and_says_why(self):
         self.set_password("not-this-one")
@@ -154,12 +183,12 @@ class Migration(unittest.TestCase):
         self.assertRegex(result.stderr, r"(?s)\Acibmtr-token: rejected: .*CalledProcessError.* non-zero exit status 3\.\n\Z")
         self.assertEqual(self.new("api_calls"), 0)
 
-    def test_no_token_stands_on_a_command_line_but_in_the_short_form(self):
+    def test_no_token_is_on_a_command_line_but_in_the_short_form(self):
         token = self.token()
         self.assertEqual(self.run_shell_script().returncode, 0)
         self.assertNotIn(token, (self.home / "seen_by_ps").read_text())
-        piped = re.search(r"(?m)^cibmtr-token --header \| curl -H @- .*$", README).group(0)
-        short = re.search(r'`(curl -H "\$\(cibmtr-token --header\)") …`', README).group(1) + " " + piped.split()[-1]
+        piped = re.search(r"(?m)^cibmtr-token --header \| curl -H @- .*$", COMMAND_LINE).group(0)
+        short = re.search(r'`(curl -H "\$\(cibmtr-token --header\)") …`', COMMAND_LINE).group(1) + " " + piped.split()[-1]
         for command, is_seen in ((piped, False), (short, True)):
             command = command.replace("--header", "--credentials ~/cibmtr.json --header")
             command = command.replace("/metadata", "/Patient") + " --silent"
