@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// One exchange of the bundled transport: connect, verify, send one request, read one response.
+
+#ifndef CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
+#define CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include <cibmtr_auth/config.hpp>
+#include <cibmtr_auth/detail/encoding/text.hpp>
+#include <cibmtr_auth/detail/encoding/url.hpp>
+#include <cibmtr_auth/detail/net/connect.hpp>
+#include <cibmtr_auth/detail/net/http_response_reader.hpp>
+#include <cibmtr_auth/detail/net/proxy.hpp>
+#include <cibmtr_auth/detail/net/signals.hpp>
+#include <cibmtr_auth/detail/net/socket.hpp>
+#include <cibmtr_auth/detail/net/tls.hpp>
+#include <cibmtr_auth/error.hpp>
+#include <cibmtr_auth/secret.hpp>
+#include <cibmtr_auth/transport.hpp>
+
+#if CIBMTR_AUTH_HTTPS
+namespace cibmtr_auth {
+inline namespace v1_0 {
+namespace detail {
+
+/// Whether it is one request: a line break in a value would begin another field, or another request.
+inline bool is_valid_request(http_request const& request) {
+  auto is_word = [](std::string const& text) {
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != ':'; });
+  };
+  std::string const line_breaks("\r\n\0", 3);
+  return is_word(request.method) &&
+         std::all_of(request.headers.begin(), request.headers.end(), [&](std::pair<std::string, secret> const& field) {
+           return is_word(field.first) && !iequals(field.first, "Host") && !iequals(field.first, "Content-Length") &&
+                  !iequals(field.first, "Transfer-Encoding") &&
+                  field.second.reveal().find_first_of(line_breaks) == std::string::npos;
+         });
+}
+
+/// The request as it is sent (RFC 9112), in memory that never moves, so that no copy of a secret stays behind.
+inline secret request_bytes(http_request const& request, url const& to) {
+  require(is_valid_request(request), "the request",
+          "has a method or header with a line break or another character that would split it, or has a header Host, "
+          "Content-Length or Transfer-Encoding, which are set for you");
+  std::string head =
+      request.method + " " + to.target + " HTTP/1.1\r\nHost: " + to.authority() + "\r\nConnection: close\r\n";
+  for (char const* field :
+       {"Accept: */*\r\n", "Accept-Encoding: identity\r\n", "User-Agent: cibmtr_auth/" CIBMTR_AUTH_VERSION "\r\n"}) {
+    std::string const line = field;
+    std::string const name = line.substr(0, line.find(':'));
+    if (std::none_of(request.headers.begin(), request.headers.end(),
+                     [&name](std::pair<std::string, secret> const& own) { return iequals(own.first, name); })) {
+      head += line;
+    }
+  }
+  std::string const& body = request.body.reveal();
+  if (!body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
+    head += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  }
+  std::size_t size = head.size() + body.size() + 2;
+  for (auto const& field : request.headers) {
+    size += field.first.size() + field.second.reveal().size() + 4;
+  }
+  head.reserve(size);
+  for (auto const& field : request.headers) {
+    head.append(field.first).append(": ").append(field.second.reveal()).append("\r\n");
+  }
+  head.append("\r\n").append(body);
+  return secret(std::move(head));
+}
+
+/// Over a `tcp_connection` or a `tls_connection`.
+template <typename Connection>
+http_response send_and_receive(Connection& peer, std::string const& name, http_request const& request,
+                               secret const& bytes, std::size_t max_size) {
+  auto receive = [&] {
+    return http_response_reader(name, [&peer](char* to, std::size_t size) { return peer.receive(to, size); })
+        .read(request.method, max_size);
+  };
+  try {
+    peer.send(bytes.reveal().data(), bytes.reveal().size());
+  } catch (error const& not_written) {
+    if (not_written.kind() == error_kind::timed_out) {
+      throw;
+    }
+    try {
+      return receive();  // sent before the server had read everything: a 401, a 413, a certificate alert
+    } catch (error const& failure) {
+      if (failure.kind() == error_kind::tls) {
+        throw;
+      }
+    }
+    throw;
+  }
+  return receive();
+}
+
+/// Leaves no errors of ours for the host's next use of OpenSSL in this thread.
+struct openssl_error_guard {
+  openssl_error_guard() = default;
+  openssl_error_guard(openssl_error_guard const&) = delete;
+  openssl_error_guard& operator=(openssl_error_guard const&) = delete;
+  ~openssl_error_guard() { ERR_clear_error(); }
+};
+
+using peer_observer = std::function<void(https_peer const&)>;
+
+/// `observer`, which may be empty, learns whom the exchange talks to before anything is sent; what it throws ends the
+/// exchange.
+inline http_response exchange(http_request const& request, https_options const& options,
+                              shared_tls_context const& contexts, peer_observer const& observer) {
+  url const to = parse_secure_url(request.url, "request URL");
+  secret const bytes = request_bytes(request, to);
+  openssl_error_guard const no_errors_left;
+  bool const is_secure = to.scheme == "https";
+  auto const context = is_secure ? contexts.get(options) : nullptr;
+  url const proxy = proxy_for(to, options);
+  bool const is_direct = proxy.host.empty();
+  url const& first = is_direct ? to : proxy;
+  std::string const first_name = (is_direct ? "" : "the proxy ") + first.authority();
+
+  sigpipe_guard const no_signal;
+  auto const addresses = look_up(first.host, first.port, first_name);
+  deadline const end(options.timeout, options.is_cancelled);
+  tcp_connection below(connection_race().run(interleave(addresses), first_name, end, options.connect_timeout),
+                       first_name, end);
+  https_peer facts;
+  facts.proxy = is_direct ? "" : proxy.authority();
+  facts.address = peer_of(below.socket()).text();
+  if (!is_direct) {
+    open_tunnel(below, proxy, to);
+    below.rename(to.authority() + " (through the proxy " + proxy.authority() + ")");
+  }
+  auto start_request = [&] {
+    if (observer) {
+      observer(facts);
+    }
+    if (request.before_sending) {
+      request.before_sending();
+    }
+    below.expect_response();
+  };
+  if (!is_secure) {
+    require(is_loopback(facts.address), to.authority(),
+            "is not localhost but " + facts.address +
+                ", and http:// would send secrets there readable by anyone: use https://, or fix the name service");
+    start_request();
+    return send_and_receive(below, below.name(), request, bytes, options.max_response_size);
+  }
+  tls_connection secured(below, *context, to.host);
+  secured.describe_to(facts);
+  start_request();
+  return send_and_receive(secured, below.name(), request, bytes, options.max_response_size);
+}
+
+}  // namespace detail
+}  // namespace v1_0
+}  // namespace cibmtr_auth
+#endif
+
+#endif  // CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
