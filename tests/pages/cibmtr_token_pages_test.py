@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What people read about cibmtr-token: --help, the man page, the completion and the README's table.
+"""What people read about cibmtr-token: --help, the man page, the completions and docs/command-line.md.
 Usage: cibmtr_token_pages_test.py CIBMTR_TOKEN. Exit status: 0 passed, 1 failed, 77 passed without the man page's lint."""
 
 import os
@@ -14,10 +14,10 @@ import unittest
 
 PROGRAM = os.path.abspath(sys.argv[1])
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent.parent / "examples"
-README = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+PAGE = (EXAMPLES.parent / "docs/command-line.md").read_text(encoding="utf-8")
 MAN_PAGE = (EXAMPLES / "cibmtr-token" / "cibmtr-token.1").read_text(encoding="utf-8")
 PARSED = set(re.findall(r'(?:add_option|add_flag|set_version_flag)\("(--[a-z-]+)',
-                        (EXAMPLES / "cibmtr-token" / "cibmtr-token.cpp").read_text(encoding="utf-8"))) | {"--help"}
+                        "".join(path.read_text(encoding="utf-8") for path in EXAMPLES.glob("cibmtr-token/*.?pp")))) | {"--help"}
 
 
 def output_of(*command):
@@ -44,7 +44,7 @@ class Pages(unittest.TestCase):
             "the man page's synopsis": {"--" + name for name in re.findall(
                 r"Fl Fl ([a-z-]+)", re.search(r"(?s)^\.Sh SYNOPSIS$(.*?)^\.Sh", MAN_PAGE, re.MULTILINE).group(1))},
             "the completion": complete("--"),
-            "the README's table": {name for row in re.findall(r"(?m)^\| (`--[^|]+`) \|", README)
+            "docs/command-line.md": {name for row in re.findall(r"(?m)^\| (`--[^|]+`) \|", PAGE)
                                    for name in re.findall(r"`(--[a-z-]+)", row)},
         }
         for page, options in listed.items():
@@ -54,20 +54,20 @@ class Pages(unittest.TestCase):
         for name in ("CIBMTR_CLIENT_ID", "CIBMTR_CLIENT_SECRET", "CIBMTR_SCOPE", "CIBMTR_USERNAME", "CIBMTR_PASSWORD",
                      "_FILE", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CACHE_HOME",
                      "~/.cache/cibmtr_auth"):
-            for page, text in (("--help", HELP), ("the man page", MAN_PAGE), ("the README", README)):
+            for page, text in (("--help", HELP), ("the man page", MAN_PAGE), ("docs/command-line.md", PAGE)):
                 self.assertIn(name, text, page)
 
-    def test_all_pages_tell_the_exit_statuses_of_the_program(self):
+    def test_all_pages_list_the_exit_statuses_of_the_program(self):
         source = (EXAMPLES / "exit_status.hpp").read_text(encoding="utf-8")
         statuses = {"0"} | set(re.findall(r"return ([0-9]);", re.search(
             r"(?s)int exit_status\(.*?\n\}", source).group(0)))
         self.assertEqual(len(statuses), 6)
         in_help = re.search(r"(?s)Exit status:\n(.*?)\n\S", HELP).group(1)
         in_man_page = re.search(r"(?s)\.Sh EXIT STATUS\n(.*?)\n\.Sh", MAN_PAGE).group(1)
-        in_readme = re.search(r"(?s)\n\| exit status \|.*?\n\n", README).group(0)
+        in_page = re.search(r"(?s)\n\| exit status \|.*?\n\n", PAGE).group(0)
         self.assertEqual(set(re.findall(r"(?:^|  )([0-9])  ", in_help, re.MULTILINE)), statuses)
         self.assertEqual(set(re.findall(r"(?m)^\.It ([0-9])$", in_man_page)), statuses)
-        self.assertEqual(set(re.findall(r"(?m)^\| ([0-9]) \|", in_readme)), statuses)
+        self.assertEqual(set(re.findall(r"(?m)^\| ([0-9]) \|", in_page)), statuses)
 
     def test_help_fits_a_terminal(self):
         self.assertEqual([line for line in HELP.split("\n") if len(line) > 80], [])
