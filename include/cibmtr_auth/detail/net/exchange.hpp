@@ -4,7 +4,6 @@
 #ifndef CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
 #define CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
 
-#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -28,37 +27,14 @@ namespace cibmtr_auth {
 inline namespace v1_0 {
 namespace detail {
 
-/// Whether it is one request: a line break in a value would begin another field, or another request.
-inline bool is_valid_request(http_request const& request) {
-  auto is_word = [](std::string const& text) {
-    return !text.empty() &&
-           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != ':'; });
-  };
-  std::string const line_breaks("\r\n\0", 3);
-  return is_word(request.method) &&
-         std::all_of(request.headers.begin(), request.headers.end(), [&](std::pair<std::string, secret> const& field) {
-           return is_word(field.first) && !iequals(field.first, "Host") && !iequals(field.first, "Content-Length") &&
-                  !iequals(field.first, "Transfer-Encoding") &&
-                  field.second.reveal().find_first_of(line_breaks) == std::string::npos;
-         });
-}
-
 /// The request as it is sent (RFC 9112), in memory that never moves, so that no copy of a secret stays behind.
 inline secret request_bytes(http_request const& request, url const& to) {
-  require(is_valid_request(request), "the request",
-          "has a method or header with a line break or another character that would split it, or has a header Host, "
-          "Content-Length or Transfer-Encoding, which are set for you");
+  require_valid(request);
   std::string head =
       request.method + " " + to.target + " HTTP/1.1\r\nHost: " + to.authority() + "\r\nConnection: close\r\n";
-  for (char const* field :
-       {"Accept: */*\r\n", "Accept-Encoding: identity\r\n", "User-Agent: cibmtr_auth/" CIBMTR_AUTH_VERSION "\r\n"}) {
-    std::string const line = field;
-    std::string const name = line.substr(0, line.find(':'));
-    if (std::none_of(request.headers.begin(), request.headers.end(),
-                     [&name](std::pair<std::string, secret> const& own) { return iequals(own.first, name); })) {
-      head += line;
-    }
-  }
+  head += has_header(request, "Accept") ? "" : "Accept: */*\r\n";
+  head += has_header(request, "Accept-Encoding") ? "" : "Accept-Encoding: identity\r\n";  // no other is decoded
+  head += has_header(request, "User-Agent") ? "" : "User-Agent: cibmtr_auth/" CIBMTR_AUTH_VERSION "\r\n";
   std::string const& body = request.body.reveal();
   if (!body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
     head += "Content-Length: " + std::to_string(body.size()) + "\r\n";
