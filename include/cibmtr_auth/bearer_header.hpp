@@ -50,8 +50,8 @@ struct status_of_result {
 
 }  // namespace detail
 
-/// Calls `call(token)` and returns what it returns, by value. A status of 401 means that the API refused the token: then
-/// the token is dropped and the call repeated once with another one, if there is one (RFC 9110, section 15.5.2: the
+/// Calls `call(token)` and returns what it returns, by value. A status of 401 means that the API has rejected the token:
+/// then the token is dropped and the call repeated once with another one, if there is one (RFC 9110, section 15.5.2: the
 /// request has not been applied). `status_of(result)` gives the status. Throws what `get()` and `call` throw.
 template <class Call, class StatusOf = detail::status_of_result>
 auto call_with_token(token_cache const& tokens, Call&& call, StatusOf status_of = {}) -> decltype(call(token())) {

@@ -87,7 +87,7 @@ class token {
     return data_ ? data_->authorization.reveal() : detail::empty_text();
   }
   std::string authorization() && { return static_cast<token const&>(*this).authorization(); }
-  /// What the server granted, which may be less than what was requested.
+  /// The scope of this token, which may be less than what was requested.
   std::string const& scope() const& noexcept { return data_ ? data_->scope : detail::empty_text(); }
   std::string scope() && { return static_cast<token const&>(*this).scope(); }
   /// By the clock of the cache that the token came from; never negative, zero for an empty token.

@@ -111,7 +111,7 @@ class token_cache {
   token_cache& operator=(token_cache const&) = default;  // likewise
 
   /// A token that has not expired. If it is due for renewal (`min(5 min, lifetime / 6)` before expiry, with jitter), one
-  /// caller renews it, and the others use the old one. Without a token they wait and share the result, also a failure. Of
+  /// caller renews it, and the others use the old one. Without a token they wait and share the result, even a failure. Of
   /// all processes that share a store, one sends the request. Sends at most one request, and takes at most twice
   /// `https.timeout` plus name look-ups. Throws `error` if there is no token; until the backoff ends, the same failure is
   /// thrown again without a request.

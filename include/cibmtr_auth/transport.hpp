@@ -36,7 +36,7 @@ struct http_request {
   std::function<void()> before_sending;  ///< see `transport`; never empty in requests that the cache makes
 };
 
-/// What the server returned, with the transfer coding removed.
+/// What the server returned.
 struct http_response {
   http_response() = default;
   http_response(int status_code, std::string content,
@@ -58,7 +58,7 @@ struct http_response {
   }
 };
 
-/// Makes one exchange and returns the response, whatever its status, or throws, best an `error` of kind `network`, `tls`
+/// Makes one exchange and returns the response, whatever its status, or throws, preferably an `error` of kind `network`, `tls`
 /// or `timed_out`. It must verify the server, end in bounded time, follow no redirect (that would send the password on),
 /// and may be called from several threads. It calls `request.before_sending()`, if set, when it is connected and the
 /// server is verified, just before the first byte of the request; if that throws, it sends nothing and lets the
