@@ -5,6 +5,7 @@
 #define CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_ERROR_HPP
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 
 #include <cibmtr_auth/base64.hpp>
@@ -26,17 +27,19 @@ namespace detail {
 
 /// Whether server text contains a secret, as it is or as a request encodes it.
 inline bool contains_secret(std::string const& text, credentials const& sent) {
-  auto contains = [&text](secret const& part) {
-    return !part.empty() && text.find(part.reveal()) != std::string::npos;
-  };
-  for (secret const& one : {sent.client_secret, sent.password}) {
-    if (contains(one) || contains(form_encode_text(one.reveal())) || contains(base64_encode(one.reveal()))) {
-      return true;
-    }
-  }
-  for (basic_encoding const encoding : {basic_encoding::plain, basic_encoding::form_encoded}) {
-    secret const value = basic_auth(sent.client_id, sent.client_secret, encoding);
-    if (contains(value.reveal().substr(6))) {  // without "Basic "
+  secret const plain = basic_auth(sent.client_id, sent.client_secret, basic_encoding::plain);
+  secret const encoded = basic_auth(sent.client_id, sent.client_secret, basic_encoding::form_encoded);
+  secret const forms[] = {sent.client_secret,
+                          sent.password,
+                          form_encode_text(sent.client_secret.reveal()),
+                          form_encode_text(sent.password.reveal()),
+                          base64_encode(sent.client_secret.reveal()),
+                          base64_encode(sent.password.reveal()),
+                          plain.reveal().substr(6),  // without "Basic "
+                          encoded.reveal().substr(6)};
+  for (secret const& form : forms) {
+    std::size_t const size = form.reveal().find_last_not_of('=') + 1;  // base64 may have lost its padding
+    if (size > 0 && text.find(form.reveal().data(), 0, size) != std::string::npos) {
       return true;
     }
   }
@@ -49,17 +52,11 @@ inline std::string loggable(std::string const& text, credentials const& sent) {
   return is_fit ? text : std::string();
 }
 
-/// The first of two string members that is not empty.
-inline std::string first_text(json_object const& body, char const* name, char const* other_name) {
-  std::string const* const text = body.string_member(name);
-  std::string const* const found = text && !text->empty() ? text : body.string_member(other_name);
-  return found ? *found : std::string();
-}
-
 /// Scheme and host of the `Location` of a redirect, because its query may contain anything; empty if there is none.
 inline std::string redirect_origin(http_response const& response, credentials const& sent) {
   try {
-    return loggable(parse_url(response.header("Location"), "Location").origin(), sent);
+    std::string const location = response.header("Location");
+    return loggable(parse_url(location.substr(0, location.find('#')), "Location").origin(), sent);
   } catch (error const&) {
     return std::string();
   }
@@ -89,47 +86,41 @@ inline std::string rejection_remedy(std::string const& code) {
 
 inline std::string remedy(attempt_row row, http_response const& response, std::string const& code,
                           credentials const& sent) {
-  int const status = response.status;
-  if (row == attempt_row::rejected) {
-    return rejection_remedy(code);
-  }
-  if (status == 429) {
-    return "Too many token requests: wait, and reuse each token until it expires.";
-  }
-  if (status == 511) {
-    return "The network wants you to sign in first (captive portal): open a browser on this machine.";
-  }
-  if (row == attempt_row::transient) {
-    return "The server is temporarily out of order: try again later.";
-  }
-  if (status == 504) {
-    return "A gateway got no response from the server in time: try again later.";
-  }
-  if (status == 407) {
-    return "The proxy wants a login: put user and password into the proxy's URL.";
-  }
-  if (row == attempt_row::rejected_without_code) {
-    for (char const* phrase : {"No required SSL certificate was sent", "The SSL certificate error"}) {  // nginx
-      if (response.body.find(phrase) != std::string::npos) {
-        return "The server wants a valid client certificate: set client_certificate_file and client_key_file.";
+  switch (row) {
+    case attempt_row::rejected: return rejection_remedy(code);
+    case attempt_row::transient:
+      return response.status == 429   ? "Too many token requests: wait, and reuse each token until it expires."
+             : response.status == 511 ? "The network wants you to sign in first (captive portal): open a browser on it."
+                                      : "The server is temporarily out of order: try again later.";
+    case attempt_row::gateway:
+      return response.status == 407
+                 ? "The proxy wants a login: put user and password into the proxy's URL."
+                 : "That is a gateway's response: try again later, and check the token URL if this persists.";
+    case attempt_row::rejected_without_code:
+      for (char const* nginx_says : {"No required SSL certificate was sent", "The SSL certificate error"}) {
+        if (response.body.find(nginx_says) != std::string::npos) {
+          return "The server wants a valid client certificate: set client_certificate_file and client_key_file.";
+        }
       }
-    }
-    return uses_password_grant(sent)
-               ? "The server, or a gateway in front of it, does not say why. The attempt may have "
-                 "counted towards a lock of the account: check username, password and token URL."
-               : "A gateway in front of the server may have rejected the request: try again "
-                 "later, and check client id, client secret and token URL if this persists.";
+      return uses_password_grant(sent)
+                 ? "The server, or a gateway in front of it, does not say why. The attempt may have counted towards a "
+                   "lock of the account: check username, password and token URL."
+                 : "A gateway in front of the server may have rejected the request: try again later, and check client "
+                   "id, client secret and token URL if this persists.";
+    case attempt_row::not_sent:
+    case attempt_row::no_verdict:
+    case attempt_row::proxy_login_rejected: break;
   }
-  if (status >= 300 && status <= 399) {
+  if (response.status >= 300 && response.status <= 399) {
     std::string const target = redirect_origin(response, sent);
     return "A redirect" + (target.empty() ? target : " to " + target) +
-           " is not followed, because that would send the password on: correct the token URL.";
+           " is not followed, because that would send the credentials on: correct the token URL, or sign in first if "
+           "that is the login page of your network.";
   }
-  if (row == attempt_row::gateway) {
-    return "That is a gateway's response: try again later, and check the token URL if this persists.";
-  }
-  return "That is not a token server's response: check the token URL, and what is between this machine and the server "
-         "(a proxy, a captive portal).";
+  return response.status == 504
+             ? "A gateway got no response from the server in time: try again later."
+             : "That is not a token server's response: check the token URL, and what is between this machine and the "
+               "server (a proxy, a captive portal).";
 }
 
 /// The error that a response without a token stands for. `problem` says why a response with status 200 has none.
@@ -138,24 +129,28 @@ inline std::string remedy(attempt_row row, http_response const& response, std::s
 inline token_error parse_token_error(http_response const& response, json_object const& body, credentials const& sent,
                                      std::string const& server, std::string const& problem = {}) {
   std::string code;
+  std::string description;
   for (char const* name : {"errorCode", "error"}) {
     std::string const* const text = body.string_member(name);
     code = text && is_known_code(*text) ? *text : code;
   }
+  for (char const* name : {"errorSummary", "error_description"}) {
+    std::string const* const text = body.string_member(name);
+    description = text && !text->empty() ? *text : description;
+  }
+  description = loggable(description, sent);
+  std::string const coding = loggable(response.header("Content-Encoding"), sent);
+  bool const is_unreadable = *body.problem() != '\0' && !coding.empty() && !iequals(coding, "identity");
   attempt_row const row = row_of_response(response.status, code);
   error_kind const kind = kind_of_response(row, response.status, uses_password_grant(sent));
   bool const may_say_when = kind == error_kind::rate_limited || kind == error_kind::unavailable;
-  std::string const description = loggable(first_text(body, "error_description", "errorSummary"), sent);
-  std::string const coding = loggable(response.header("Content-Encoding"), sent);
 
   std::string message = server + " returned HTTP " + std::to_string(response.status);
   message += code.empty() ? "" : ", " + code;
   message += description.empty() ? "" : " (" + description + ")";
   message += problem.empty() ? "" : ", but the body " + problem;
   message += ". ";
-  if (*body.problem() != '\0' && !coding.empty() && !iequals(coding, "identity")) {
-    message += "The body cannot be read: its content coding is " + coding + ", although the request asked for none. ";
-  }
+  message += is_unreadable ? "The body has the content coding " + coding + ", although the request allowed none. " : "";
   message += remedy(row, response, code, sent);
   return token_error(row, error(kind, message, response.status, code,
                                 may_say_when ? read_retry_after(response) : std::chrono::seconds(0)));
