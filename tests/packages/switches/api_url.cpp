@@ -11,9 +11,9 @@
 
 using namespace cibmtr_auth;
 
-TEST_CASE("an API URL of one's own changes nothing else") {
-  CHECK(std::string(default_environment.api_url) == CIBMTR_AUTH_API_URL);
-  CHECK(std::string(default_environment.name) == test_environment.name);
-  CHECK(std::string(default_environment.password_token_url) == test_environment.password_token_url);
-  CHECK(std::string(default_environment.client_credentials_token_url) == test_environment.client_credentials_token_url);
+TEST_CASE("CIBMTR_AUTH_API_URL replaces the API root and nothing else") {
+  CHECK(default_environment().api_url == CIBMTR_AUTH_API_URL);
+  CHECK(default_environment().name == test_environment().name);
+  CHECK(default_environment().password_token_url == test_environment().password_token_url);
+  CHECK(default_environment().client_credentials_token_url == test_environment().client_credentials_token_url);
 }

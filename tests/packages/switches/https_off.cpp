@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Built without the flags of cpp-httplib and OpenSSL, and linked with neither.
+// Compiled without the flags of OpenSSL, and not linked with it.
 
 #if !defined(CIBMTR_AUTH_HTTPS) || CIBMTR_AUTH_HTTPS != 0
 #error "CIBMTR_AUTH_HTTPS=0 did not arrive"
@@ -17,9 +17,21 @@
 
 using namespace cibmtr_auth;
 
-TEST_CASE("the core gets a token over a transport of one's own") {
-  token_cache const tokens = make_token_cache(tests::some_credentials(), [](http_request const&) {
-    return tests::answer(200, R"({"access_token":"abc","token_type":"Bearer","expires_in":3600})");
-  });
+TEST_CASE("the core gets a token over a custom transport") {
+  token_cache_options options;
+  options.transport = [](http_request const&) {
+    return http_response(200, R"({"access_token":"abc","token_type":"Bearer","expires_in":3600})");
+  };
+  token_cache const tokens = make_token_cache(test_environment(), tests::some_credentials(), options);
   CHECK(tokens.get().authorization() == "Bearer abc");
+}
+
+TEST_CASE("without any transport the error names the switch") {
+  try {
+    make_token_cache(test_environment(), tests::some_credentials());
+    FAIL("a cache without a transport was made");
+  } catch (error const& problem) {
+    CHECK(problem.kind() == error_kind::configuration);
+    CHECK(std::string(problem.what()).find("CIBMTR_AUTH_HTTPS") != std::string::npos);
+  }
 }

@@ -12,13 +12,15 @@
 
 using namespace cibmtr_auth;
 
-TEST_CASE("a file that chooses test asks test, whatever another file chooses") {
-  std::string asked;
-  token_cache const tokens = make_token_cache(tests::some_credentials(), [&asked](http_request const& request) {
-    asked = request.url;
-    return tests::answer(200, R"({"access_token":"of-test","token_type":"Bearer","expires_in":3600})");
-  });
+TEST_CASE("a file that chooses test uses test, whatever another file chooses") {
+  std::string url;
+  token_cache_options options;
+  options.transport = [&url](http_request const& request) {
+    url = request.url;
+    return http_response(200, R"({"access_token":"of-test","token_type":"Bearer","expires_in":3600})");
+  };
+  token_cache const tokens = make_token_cache(default_environment(), tests::some_credentials(), options);
   CHECK(tokens.get().value() == "of-test");
-  CHECK(asked == test_environment.password_token_url);
-  CHECK(default_environment.name == std::string("test"));
+  CHECK(url == test_environment().password_token_url);
+  CHECK(default_environment().name == "test");
 }

@@ -12,9 +12,8 @@
 using namespace cibmtr_auth;
 
 TEST_CASE("a build that states production gets production") {
-  CHECK(std::string(default_environment.name) == production_environment.name);
-  CHECK(std::string(default_environment.password_token_url) == production_environment.password_token_url);
-  CHECK(std::string(default_environment.client_credentials_token_url) ==
-        production_environment.client_credentials_token_url);
-  CHECK(std::string(default_environment.api_url) == production_environment.api_url);
+  CHECK(default_environment().name == production_environment().name);
+  CHECK(default_environment().password_token_url == production_environment().password_token_url);
+  CHECK(default_environment().client_credentials_token_url == production_environment().client_credentials_token_url);
+  CHECK(default_environment().api_url == production_environment().api_url);
 }

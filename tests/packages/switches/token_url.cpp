@@ -11,9 +11,9 @@
 
 using namespace cibmtr_auth;
 
-TEST_CASE("a token URL of one's own serves both grants and changes nothing else") {
-  CHECK(std::string(default_environment.password_token_url) == CIBMTR_AUTH_TOKEN_URL);
-  CHECK(std::string(default_environment.client_credentials_token_url) == CIBMTR_AUTH_TOKEN_URL);
-  CHECK(std::string(default_environment.name) == test_environment.name);
-  CHECK(std::string(default_environment.api_url) == test_environment.api_url);
+TEST_CASE("CIBMTR_AUTH_TOKEN_URL replaces the token URL of both grants and nothing else") {
+  CHECK(default_environment().password_token_url == CIBMTR_AUTH_TOKEN_URL);
+  CHECK(default_environment().client_credentials_token_url == CIBMTR_AUTH_TOKEN_URL);
+  CHECK(default_environment().name == test_environment().name);
+  CHECK(default_environment().api_url == test_environment().api_url);
 }

@@ -13,8 +13,8 @@
 using namespace cibmtr_auth;
 
 TEST_CASE("a forgotten switch cannot reach production") {
-  CHECK(std::string(default_environment.name) == test_environment.name);
-  CHECK(std::string(default_environment.password_token_url) == test_environment.password_token_url);
-  CHECK(std::string(default_environment.client_credentials_token_url) == test_environment.client_credentials_token_url);
-  CHECK(std::string(default_environment.api_url) == test_environment.api_url);
+  CHECK(default_environment().name == test_environment().name);
+  CHECK(default_environment().password_token_url == test_environment().password_token_url);
+  CHECK(default_environment().client_credentials_token_url == test_environment().client_credentials_token_url);
+  CHECK(default_environment().api_url == test_environment().api_url);
 }
