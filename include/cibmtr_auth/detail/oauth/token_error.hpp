@@ -129,16 +129,16 @@ inline std::string remedy(attempt_row row, http_response const& response, std::s
 inline token_error parse_token_error(http_response const& response, json_object const& body, credentials const& sent,
                                      std::string const& server, std::string const& problem = {}) {
   std::string code;
-  std::string description;
+  std::string const* words = nullptr;  // not copied before they are known to contain no secret
   for (char const* name : {"errorCode", "error"}) {
     std::string const* const text = body.string_member(name);
     code = text && is_known_code(*text) ? *text : code;
   }
   for (char const* name : {"errorSummary", "error_description"}) {
     std::string const* const text = body.string_member(name);
-    description = text && !text->empty() ? *text : description;
+    words = text && !text->empty() ? text : words;
   }
-  description = loggable(description, sent);
+  std::string const description = words ? loggable(*words, sent) : std::string();
   std::string const coding = loggable(response.header("Content-Encoding"), sent);
   bool const is_unreadable = *body.problem() != '\0' && !coding.empty() && !iequals(coding, "identity");
   attempt_row const row = row_of_response(response.status, code);
