@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Simulates a job that runs once a minute for a day, and draws how many token requests have been made by then.
+// Simulates a job that runs once a minute for a day, and draws how many token requests it has made.
 
 #include <chrono>
 #include <cibmtr_auth.hpp>
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "support/fake_server.hpp"
@@ -23,68 +21,53 @@ using tests::svg_text;
 namespace {
 
 constexpr int runs = 24 * 60;
+constexpr minutes lifetime(30);  // as in production
 
-/// Grants tokens of 30 minutes, as production does.
-class server {
- public:
-  explicit server(tests::fake_clock clock) : clock_(std::move(clock)) {}
-  token answer() {
-    ++requests_;
-    return token("token-" + std::to_string(requests_), "", clock_(), clock_() + minutes(30));
-  }
-  int requests() const { return requests_; }
-
- private:
-  tests::fake_clock clock_;
-  int requests_ = 0;
-};
-
-/// One run of the job: a living token, wherever it comes from.
-using job = std::function<token()>;
-
-/// How many requests had been made after each run.
-std::vector<int> requests_of(std::function<job(server&, tests::fake_clock const&)> const& start) {
-  tests::fake_clock clock;
-  server okta(clock);
-  job const run = start(okta, clock);
-  std::vector<int> requests;
+/// How many requests had been made after each run. A run may call `request`; `now` is the time since the start.
+std::vector<int> requests_of(std::function<void(std::function<void()> const& request, minutes now)> const& run) {
+  int requests = 0;
+  std::vector<int> made;
   for (int i = 0; i < runs; ++i) {
-    if (run().expires_at() <= clock()) {
-      throw std::logic_error("a run got a dead token");
-    }
-    requests.push_back(okta.requests());
-    clock.advance(minutes(1));
+    run([&requests] { ++requests; }, minutes(i));
+    made.push_back(requests);
   }
-  return requests;
+  return made;
 }
 
-/// The guide's script; a program with a cache in its memory, which is empty at each start, does no better.
-std::vector<int> asking_each_time() {
-  return requests_of([](server& okta, tests::fake_clock const&) -> job { return [&okta] { return okta.answer(); }; });
+/// The guide's script; a program with a cache in memory, which is empty at each start, does no better.
+std::vector<int> requesting_each_time() {
+  return requests_of([](std::function<void()> const& request, minutes) { request(); });
 }
 
-/// A cache in the memory of one process that never ends, with the early expiry of golang.org/x/oauth2.
+/// A cache in the memory of one process that runs all day, with the early expiry of golang.org/x/oauth2.
 std::vector<int> renewing_10_seconds_early() {
-  return requests_of([](server& okta, tests::fake_clock const& clock) -> job {
-    auto const held = std::make_shared<token>();
-    return [&okta, clock, held] {
-      if (clock() >= held->expires_at() - std::chrono::seconds(10)) {
-        *held = okta.answer();
-      }
-      return *held;
-    };
+  minutes expires(0);
+  return requests_of([&expires](std::function<void()> const& request, minutes now) {
+    if (now >= expires - std::chrono::seconds(10)) {
+      request();
+      expires = now + lifetime;
+    }
   });
 }
 
-/// Each run is a new process, which knows nothing but the folder.
-std::vector<int> sharing_a_token_file() {
+/// Each run is a new process, which knows only the folder.
+std::vector<int> sharing_a_folder() {
   tests::folder const place;
-  return requests_of([&place](server& okta, tests::fake_clock const& clock) -> job {
-    return [&okta, &place, clock] {
-      fingerprint const whose(production_environment, tests::some_credentials());
-      auto const store = std::make_shared<token_file>(place / "cache", whose, clock);
-      return token_cache([&okta] { return okta.answer(); }, clock, store).get();
+  tests::fake_clock clock;
+  return requests_of([&](std::function<void()> const& request, minutes now) {
+    token_cache_options options;
+    options.cache_directory = place / "cache";
+    options.clock = clock;
+    options.transport = [&request, now](http_request const& sent) {
+      sent.before_sending();
+      request();
+      return http_response(200, R"({"token_type":"Bearer","expires_in":1800,"access_token":"token-)" +
+                                    std::to_string(now.count()) + "\"}");
     };
+    if (make_token_cache(production_environment(), tests::some_credentials(), options).get().empty()) {
+      throw std::logic_error("a run has no token");
+    }
+    clock.advance(minutes(1));
   });
 }
 
@@ -115,10 +98,9 @@ std::string with_comma(int number) {
   return digits.size() > 3 ? digits.insert(digits.size() - 3, ",") : digits;
 }
 
-/// The last number of a line, and whose it is.
-std::string label(int y, std::string const& style, std::vector<int> const& requests, std::string const& whose) {
-  return svg_text(beside - 8, y, "number end " + style, with_comma(requests.back())) +
-         svg_text(beside, y, style, whose);
+/// The last number of a line, and what made it.
+std::string label(int y, std::string const& style, std::vector<int> const& requests, std::string const& name) {
+  return svg_text(beside - 8, y, "number end " + style, with_comma(requests.back())) + svg_text(beside, y, style, name);
 }
 
 std::string axes() {
@@ -135,23 +117,23 @@ std::string axes() {
 }
 
 std::string picture() {
-  std::vector<int> const script = asking_each_time();
+  std::vector<int> const script = requesting_each_time();
   std::vector<int> const memory = renewing_10_seconds_early();
-  std::vector<int> const file = sharing_a_token_file();
+  std::vector<int> const file = sharing_a_folder();
   std::string const summary = with_comma(script.back()) +
-                              " requests by the guide's script, which asks at each run, and by a cache in memory, " +
-                              "which each run starts anew; " + with_comma(file.back()) +
-                              " by cibmtr_auth, whose runs share a file; " + with_comma(memory.back()) +
+                              " requests by the guide's script, which makes one in each run, and by a cache in " +
+                              "memory, which is empty at the start of each run; " + with_comma(file.back()) +
+                              " by cibmtr_auth, if the runs share a folder; " + with_comma(memory.back()) +
                               " by a cache in memory if one process runs all day.";
   return svg_picture(
       424, "Token requests over a day by a job that runs once a minute", summary,
       svg_text(24, 34, "heading", "Token requests over a day") +
-          svg_text(24, 56, "", "made so far by a job that runs once a minute; each token lives for 30 minutes") +
-          axes() + line("script", script) + line("memory", memory) + line("file", file) +
+          svg_text(24, 56, "", "made by a job that runs once a minute; a token expires after 30 minutes") + axes() +
+          line("script", script) + line("memory", memory) + line("file", file) +
           label(97, "script", script, "the guide's script") +
-          svg_text(beside, 117, "", "and any cache in memory, which") +
-          svg_text(beside, 135, "", "each run starts without a token") +
-          label(352, "file", file, "cibmtr_auth: the runs share a file") +
+          svg_text(beside, 117, "", "and any cache in memory, which is") +
+          svg_text(beside, 135, "", "empty at the start of each run") +
+          label(352, "file", file, "cibmtr_auth: the runs share a folder") +
           label(378, "memory", memory, "a cache in memory, if one process") +
           svg_text(beside, 396, "memory", "runs all day"));
 }

@@ -51,7 +51,7 @@ text { fill: #9198a1; }
          std::to_string(height - 1) + "\" rx=\"6\"/>\n" + drawn + "</svg>\n";
 }
 
-/// `PROGRAM FILE.svg` draws, `PROGRAM --check FILE.svg` tells whether it would draw the same.
+/// `PROGRAM FILE.svg` draws, `PROGRAM --check FILE.svg` says whether it would draw the same.
 inline int draw_or_check(int argc, char** argv, std::string const& picture) {
   std::string const file = argc > 1 ? argv[argc - 1] : "";
   if (argc == 2) {
@@ -63,7 +63,7 @@ inline int draw_or_check(int argc, char** argv, std::string const& picture) {
     if (is_same) {
       std::printf("%s is what the simulation draws\n", file.c_str());
     } else {
-      std::printf("%s is out of step; draw it anew: %s %s\n", file.c_str(), argv[0], file.c_str());
+      std::printf("%s is out of step; draw it again: %s %s\n", file.c_str(), argv[0], file.c_str());
     }
     return is_same ? 0 : 1;
   }
