@@ -438,6 +438,9 @@ class renewal {
         if (!is_first && (has_lease_ended || !rule.is_shared)) {
           return false;  // somebody else has counted the ended lease, or removed it
         }
+        if (!is_first && row == attempt_row::proxy_login_rejected && r.is_backing_off(now)) {
+          return false;  // a backoff for all must not become one for those who use this proxy login
+        }
         if (rule.is_shared) {
           add_failure(r);  // if somebody else's lease is running, only the rung is written
         }
