@@ -89,9 +89,10 @@ inline std::string remedy(attempt_row row, http_response const& response, std::s
   switch (row) {
     case attempt_row::rejected: return rejection_remedy(code);
     case attempt_row::transient:
-      return response.status == 429   ? "Too many token requests: wait, and reuse each token until it expires."
-             : response.status == 511 ? "The network wants you to sign in first (captive portal): open a browser on it."
-                                      : "The server is temporarily out of order: try again later.";
+      return response.status == 429 ? "Too many token requests: wait, and reuse each token until it expires."
+             : response.status == 511
+                 ? "The network wants you to sign in first (captive portal): open a browser on this machine."
+                 : "The server is temporarily out of order: try again later.";
     case attempt_row::gateway:
       return response.status == 407
                  ? "The proxy wants a login: put user and password into the proxy's URL."
@@ -150,7 +151,9 @@ inline token_error parse_token_error(http_response const& response, json_object 
   message += description.empty() ? "" : " (" + description + ")";
   message += problem.empty() ? "" : ", but the body " + problem;
   message += ". ";
-  message += is_unreadable ? "The body has the content coding " + coding + ", although the request allowed none. " : "";
+  message += is_unreadable ? "The body cannot be read: its content coding is " + coding +
+                                 ", although the request asked for none. "
+                           : "";
   message += remedy(row, response, code, sent);
   return token_error(row, error(kind, message, response.status, code,
                                 may_say_when ? read_retry_after(response) : std::chrono::seconds(0)));
