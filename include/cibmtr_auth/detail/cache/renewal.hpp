@@ -164,10 +164,12 @@ class renewal {
     bool const is_due = input_.is_due && usable.value() == input_.latest.cached.value();
     if (is_fresh(usable, now) && !is_due && !input_.for_one_token) {
       latest_.clear_failure();
+      latest_.local_rung = 0;
       return finish_with(usable, token_access::data(usable)->renew_at);
     }
     token const fallback = input_.for_one_token ? token() : usable;
     if (latest_.has_lease) {
+      latest_.cached = fallback;
       return !fallback.empty() && finish_with(fallback, now + std::chrono::seconds(1));
     }
     bool const is_for_us = latest_.row != attempt_row::proxy_login_rejected ||
@@ -232,9 +234,7 @@ class renewal {
     is_store_usable_ = tools_.store && use_store([&] {
                          boot_clock::time_point const now = read_store();
                          refused_replaces_ = latest_.has_lease ? 0 : refused_replaces_;
-                         if (known.is_local) {
-                           latest_.add_local_backoff(known, now);
-                         }
+                         latest_.add_local(known, now);
                        });
     if (!is_store_usable_) {
       latest_ = known;
@@ -403,6 +403,7 @@ class renewal {
     boot_clock::time_point const now = tools_.now();
     auto add_token = [&](record& r, bool) {
       r.history = attempt_history();
+      r.local_rung = 0;
       r.clear_failure();
       bool const is_later = !is_alive(r.cached, now) || r.cached.value() == input_.refused.value() ||
                             token_access::data(r.cached)->expires_at < token_access::data(granted)->expires_at;
@@ -429,6 +430,7 @@ class renewal {
       r.proxy_login = proxy_login;
       r.next_attempt_at = (std::max)(now, (rule.is_on_ladder ? sent_at : now) + next.wait);
       r.is_local = false;
+      r.local_rung = 0;
     };
     bool const had_lease = latest_.has_lease;
     bool const has_lease_ended = had_lease && now >= latest_.lease_ends_at;
@@ -451,6 +453,7 @@ class renewal {
       latest_.has_lease = false;
       add_failure(latest_);
       latest_.is_local = tools_.store != nullptr;
+      latest_.local_rung = row == attempt_row::not_sent ? latest_.local_rung : latest_.history.rung;
     }
   }
 

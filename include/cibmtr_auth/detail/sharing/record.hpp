@@ -65,6 +65,7 @@ struct record {
   boot_clock::time_point next_attempt_at;
   unsigned proxy_login = 0;  ///< which one was rejected, for the row `proxy_login_rejected`
   bool is_local = false;     ///< the failure is not in the store, but only in this process
+  int local_rung = 0;        ///< counted while the store failed
 
   bool has_lease = false;
   boot_clock::time_point lease_started_at;
@@ -100,19 +101,22 @@ struct record {
         rule.is_on_ladder ? (std::max)(lease_ends_at, lease_started_at + next.wait) : lease_ends_at + next.wait;
   }
 
-  /// Adds the backoff of `known`, which is not in the store, if it ends later. Failures before anything was sent leave the
-  /// rung as it is.
-  void add_local_backoff(record const& known, boot_clock::time_point now) {
-    history.fast_wait = (std::max)(history.fast_wait, known.history.fast_wait);
-    if (has_lease || !known.is_backing_off(now) || known.next_attempt_at <= next_attempt_at) {
+  /// Adds what only `known` has, because the store failed or nothing was sent: the rung, and the backoff if it ends later.
+  void add_local(record const& known, boot_clock::time_point now) {
+    local_rung = known.local_rung;
+    history.rung = (std::max)(history.rung, local_rung);
+    retried_at = (std::max)(retried_at, known.retried_at);
+    if (!known.is_local) {
       return;
     }
-    failure = known.failure;
-    row = known.row;
-    proxy_login = known.proxy_login;
-    next_attempt_at = known.next_attempt_at;
-    is_local = true;
-    history.rung = (std::max)(history.rung, row == attempt_row::not_sent ? 0 : known.history.rung);
+    history.fast_wait = (std::max)(history.fast_wait, known.history.fast_wait);
+    if (!has_lease && known.is_backing_off(now) && known.next_attempt_at > next_attempt_at) {
+      failure = known.failure;
+      row = known.row;
+      proxy_login = known.proxy_login;
+      next_attempt_at = known.next_attempt_at;
+      is_local = true;
+    }
   }
 };
 
