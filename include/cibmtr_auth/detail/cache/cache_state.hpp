@@ -144,7 +144,7 @@ class cache_state : public cache_interface {
     std::exception_ptr failure;
 
     token result() const {
-      if (failure) {
+      if (obtained.empty() && failure) {
         std::rethrow_exception(failure);
       }
       return obtained;
@@ -183,19 +183,22 @@ class cache_state : public cache_interface {
     bool has_waited = false;
     while (!s.serves(now)) {
       std::shared_ptr<flight> const awaited = s.in_flight;
+      token found;
       if (!awaited) {
-        return now < s.look_again_at && s.latest.is_backing_off(now) ? fail(s, lock) : renew(s, lock);
+        found = now < s.look_again_at && s.latest.is_backing_off(now) ? fail(s, lock) : renew(s, lock);
+      } else {
+        require(awaited->requester != std::this_thread::get_id(), "the transport, store, clock or observer",
+                "must not call get() of the cache that is calling it");
+        s.counters.waits += is_counted && !has_waited ? 1 : 0;
+        has_waited = true;
+        s.done.wait(lock, [&] { return awaited->is_done || s.in_flight != awaited; });
+        found = awaited->is_done ? awaited->result() : token();
+        lock.unlock();
       }
-      require(awaited->requester != std::this_thread::get_id(), "the transport, store, clock or observer",
-              "must not call get() of the cache that is calling it");
-      s.counters.waits += is_counted && !has_waited ? 1 : 0;
-      has_waited = true;
-      s.done.wait(lock, [&] { return awaited->is_done || s.in_flight != awaited; });
-      if (awaited->is_done) {
-        return awaited->result();
+      if (!found.empty()) {
+        return found;
       }
-      lock.unlock();
-      now = tools_.now();  // the credentials were replaced
+      now = tools_.now();  // meanwhile the credentials were replaced, or the API refused what was found
       lock.lock();
     }
     s.counters.hits += is_counted && !has_waited ? 1 : 0;
@@ -222,9 +225,8 @@ class cache_state : public cache_interface {
       result = renewal(tools_, *used, input).run();
       is_finished = true;
       clock_reading const clock = tools_.read_clock();
-      if (!result.failure || is_alive(result.latest.cached, clock.now)) {
-        current->obtained = result.latest.cached;
-      } else {
+      current->obtained = result.latest.cached;
+      if (result.failure) {
         current->failure = std::make_exception_ptr(
             with_next_attempt(*result.failure, result.latest.next_attempt_at, clock, result.is_earlier_failure()));
       }
@@ -233,11 +235,13 @@ class cache_state : public cache_interface {
     }
 
     lock.lock();
+    s.counters.requests += result.was_sent ? 1 : 0;
+    s.counters.failures += result.was_attempted && result.failure ? 1 : 0;
     std::vector<token_event> events;
     if (s.in_flight == current) {
       s.in_flight = nullptr;
       if (is_finished) {
-        commit(s, result, input, events);
+        commit(s, result, input, *current, events);
       }
     }
     current->is_done = true;
@@ -248,16 +252,17 @@ class cache_state : public cache_interface {
   }
 
   /// Takes over what a renewal found. Only the strings at the end can fail for lack of memory.
-  void commit(state& s, renewal_result const& result, renewal_input const& input,
+  void commit(state& s, renewal_result const& result, renewal_input const& input, flight& current,
               std::vector<token_event>& events) const noexcept {
     bool const had_problem = !s.counters.sharing_problem.empty();
+    bool const is_granted = result.was_attempted && !result.failure;
     // The API may meanwhile have refused the token that the renewal found.
-    bool const is_refused = !s.refused.empty() && s.refused.value() != input.refused.value() &&
+    bool const is_refused = !is_granted && !s.refused.empty() && s.refused.value() != input.refused.value() &&
                             s.refused.value() == result.latest.cached.value();
     s.latest = result.latest;
     s.look_again_at = result.look_again_at;
     if (is_refused) {
-      s.latest.cached = token();
+      s.latest.cached = current.obtained = token();
       s.look_again_at = boot_clock::time_point();
     } else if (!result.obtained.empty()) {
       s.refused = token();
@@ -268,8 +273,6 @@ class cache_state : public cache_interface {
     } else if (result.is_earlier_failure()) {
       s.last_error = result.latest.failure;
     }
-    s.counters.requests += result.was_sent ? 1 : 0;
-    s.counters.failures += result.was_attempted && result.failure ? 1 : 0;
     s.counters.is_shared = tools_.store && result.sharing_problem.empty();
     try {
       s.counters.sharing_problem = result.sharing_problem;
