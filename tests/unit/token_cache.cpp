@@ -2,131 +2,118 @@
 
 #include <doctest/doctest.h>
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <cibmtr_auth.hpp>
-#include <condition_variable>
-#include <functional>
 #include <memory>
-#include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
-#include "support/fake_server.hpp"
 #include "support/refusal.hpp"
+#include "support/token_server.hpp"
 
 using namespace cibmtr_auth;
+using cibmtr_auth::detail::token_access;
+using std::chrono::hours;
+using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
+using tests::memory_store;
+using tests::some_credentials;
+using tests::token_server;
 
 namespace {
-
-/// Grants a numbered token of a given life, or fails, and counts.
-struct fake_source {
-  tests::fake_clock clock;
-  seconds life{1800};
-  error_kind failing_with = error_kind::unavailable;
-  seconds retry_after{0};
-  bool is_failing = false;
-  int requests = 0;
-
-  token operator()() {
-    ++requests;
-    if (is_failing) {
-      throw error(failing_with, "no token today.", 0, "", retry_after);
-    }
-    return token("token-" + std::to_string(requests), "scope", clock(), clock() + life);
-  }
-};
-
-token_cache cache_around(fake_source& source) {
-  return token_cache(std::ref(source), source.clock);
-}
 
 error failure_of(token_cache const& tokens) {
   return tests::error_of([&tokens] { tokens.get(); });
 }
 
-/// Holds threads back until it is opened.
-class gate {
- public:
-  void open() {
-    std::lock_guard<std::mutex> const lock(mutex_);
-    is_open_ = true;
-    opened_.notify_all();
-  }
-  void pass() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    opened_.wait(lock, [this] { return is_open_; });
-  }
+boot_clock::time_point renewal_time(token const& t) {
+  return token_access::data(t)->renew_at;
+}
+boot_clock::time_point expiry(token const& t) {
+  return token_access::data(t)->expires_at;
+}
 
- private:
-  std::mutex mutex_;
-  std::condition_variable opened_;
-  bool is_open_ = false;
+bool contains(std::string const& text, std::string const& part) {
+  return text.find(part) != std::string::npos;
+}
+
+credentials with_password(std::string const& password) {
+  credentials changed = some_credentials();
+  changed.password = password;
+  return changed;
+}
+
+/// Records what a cache reports.
+struct listener {
+  std::vector<token_event> events{};
+
+  token_cache_options options() {
+    token_cache_options made;
+    made.observer = [this](token_event const& event) { events.push_back(event); };
+    return made;
+  }
+  std::string kinds() const {
+    std::string all;
+    for (token_event const& event : events) {
+      all += (all.empty() ? "" : " ") + to_string(event.kind);
+    }
+    return all;
+  }
 };
 
-/// Of a process that asks until the gate is opened, and may leave a token then.
-struct busy_store : token_store {
-  std::atomic<bool> is_busy{true};
-  std::atomic<int> tries{0};
-  token left;
-
-  std::unique_ptr<lock> try_lock() override {
-    ++tries;
-    return std::unique_ptr<lock>(is_busy ? nullptr : new lock);
-  }
-  token_record load() override {
-    token_record record;
-    record.granted = is_busy ? token() : left;
-    return record;
-  }
-  void save(token_record const&) override {}
-};
+token_cache_options with_store(std::shared_ptr<token_store> const& store, token_cache_options options = {}) {
+  options.store = store;
+  return options;
+}
 
 }  // namespace
 
-TEST_CASE("a token is fetched once and reused while it is fresh") {
-  fake_source source;
-  token_cache const tokens = cache_around(source);
-  CHECK(source.requests == 0);
+TEST_CASE("a token is requested once and reused while it is fresh") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  CHECK(server.requests == 0);
   CHECK(tokens.get().value() == "token-1");
-  source.clock.advance(minutes(24));
+  server.clock.advance(minutes(24));
   CHECK(tokens.get().value() == "token-1");
-  CHECK(source.requests == 1);
+  CHECK(server.requests == 1);
 }
 
-TEST_CASE("a token is renewed min(5 min, life / 6) before its end, or up to a tenth of that earlier") {
+TEST_CASE("a token is renewed min(5 min, lifetime / 6) before it expires, or up to a tenth of that earlier") {
   struct row {
-    seconds life;
+    seconds lifetime;
     seconds margin;
   };
   for (row const& r : {row{minutes(30), minutes(5)}, row{minutes(5), seconds(50)}, row{seconds(86400), minutes(5)},
                        row{seconds(6), seconds(1)}}) {
-    CAPTURE(r.life.count());
-    fake_source source;
-    source.life = r.life;
-    token_cache const tokens = cache_around(source);
+    CAPTURE(r.lifetime.count());
+    token_server server;
+    server.lifetime = r.lifetime;
+    token_cache const tokens = server.cache();
     token const first = tokens.get();
-    CHECK(first.expires_at() - first.renew_at() >= r.margin);
-    CHECK(first.expires_at() - first.renew_at() <= r.margin + r.margin / 10 + seconds(1));
-    source.clock.advance(first.renew_at() - source.clock() - nanoseconds(1));
+    CHECK((expiry(first) - renewal_time(first) >= r.margin));
+    CHECK((expiry(first) - renewal_time(first) <= r.margin + r.margin / 10 + seconds(1)));
+    server.clock.advance(renewal_time(first) - server.clock() - nanoseconds(1));
     tokens.get();
-    CHECK(source.requests == 1);
-    source.clock.advance(nanoseconds(1));
+    CHECK(server.requests == 1);
+    server.clock.advance(nanoseconds(1));
     CHECK(tokens.get().value() == "token-2");
-    CHECK(source.requests == 2);
+    CHECK(server.requests == 2);
   }
 }
 
 TEST_CASE("a fleet started together does not renew together") {
-  boot_clock::time_point const now{std::chrono::hours(1)};
+  boot_clock::time_point const now{hours(1)};
   std::vector<int> renewals_in_second(31, 0);
   for (int member = 0; member < 3000; ++member) {
-    token const its(base64_encode("member " + std::to_string(member)), "", now, now + minutes(30));
-    auto const early = its.expires_at() - minutes(5) - its.renew_at();
+    token const its = token_access::make(base64_encode("member " + std::to_string(member)), "", now, now + minutes(30));
+    auto const early = expiry(its) - minutes(5) - renewal_time(its);
     REQUIRE(early >= nanoseconds(0));
     REQUIRE(early <= seconds(30));
     ++renewals_in_second[static_cast<std::size_t>(std::chrono::duration_cast<seconds>(early).count())];
@@ -136,652 +123,1029 @@ TEST_CASE("a fleet started together does not renew together") {
   }
 }
 
-TEST_CASE("over 30 days at a call a second, requests are as few as can be and no token is nearly dead") {
-  for (seconds life : {seconds(300), seconds(1800), seconds(86400)}) {
-    CAPTURE(life.count());
-    fake_source source;
-    source.life = life;
-    token_cache const tokens = cache_around(source);
-    nanoseconds shortest = life;
+TEST_CASE("over 30 days at a call a second, requests are as few as can be and no token is about to expire") {
+  for (seconds lifetime : {seconds(300), seconds(1800), seconds(86400)}) {
+    CAPTURE(lifetime.count());
+    token_server server;
+    server.lifetime = lifetime;
+    token_cache const tokens = server.cache();
+    nanoseconds shortest = lifetime;
     int const calls = 30 * 86400;
     for (int call = 0; call < calls; ++call) {
-      shortest = (std::min)(shortest, tokens.get().expires_at() - source.clock());
-      source.clock.advance(seconds(1));
+      shortest = (std::min)(shortest, nanoseconds(expiry(tokens.get()) - server.clock()));
+      server.clock.advance(seconds(1));
     }
-    seconds const margin = (std::min)(seconds(300), life / 6);
-    double const ideal = static_cast<double>(calls) / static_cast<double>((life - margin).count());
-    CHECK(source.requests >= ideal);
-    CHECK(source.requests <= ideal * 1.03 + 1);  // renewing up to a tenth of the margin early costs this
+    seconds const margin = (std::min)(seconds(300), lifetime / 6);
+    double const ideal = static_cast<double>(calls) / static_cast<double>((lifetime - margin).count());
+    CHECK(server.requests >= ideal);
+    CHECK(server.requests <= ideal * 1.03 + 1);  // renewing up to a tenth of the margin early costs this
     CHECK(shortest >= margin - seconds(1));
   }
 }
 
-TEST_CASE("a life of a minute, of a second or of no use is no hot loop") {
+TEST_CASE("a lifetime of a minute, of a second or of no use does not lead to a request for each call") {
   for (char const* expires_in : {"60", "1", "0", "-1", "null"}) {
     CAPTURE(expires_in);
-    tests::fake_clock clock;
-    int requests = 0;
-    token_source const source = make_token_source(
-        test_environment, tests::some_credentials(),
-        [&](http_request const&) {
-          ++requests;
-          clock.advance(std::chrono::milliseconds(50));
-          return tests::answer(
-              200, std::string("{\"access_token\":\"a\",\"token_type\":\"Bearer\",\"expires_in\":") + expires_in + "}");
-        },
-        basic_encoding::plain, clock);
-    token_cache const tokens(source, clock);
+    token_server server;
+    server.respond = [&server, expires_in] {
+      server.clock.advance(milliseconds(50));
+      return http_response(
+          200, std::string(R"({"access_token":"a","token_type":"Bearer","expires_in":)") + expires_in + "}");
+    };
+    token_cache const tokens = server.cache();
     for (int call = 0; call < 6000; ++call) {  // a minute at 100 calls a second
       tokens.get();
-      clock.advance(std::chrono::milliseconds(10));
+      server.clock.advance(milliseconds(10));
     }
-    CHECK(requests <= 80);
+    CHECK(server.requests <= 80);
   }
 }
 
-TEST_CASE("a server so slow that its tokens have ended when they arrive is no hot loop either") {
-  tests::fake_clock clock;
-  int requests = 0;
-  token_cache const tokens(
-      [&] {
-        token const granted("token-" + std::to_string(++requests), "", clock(), clock() + seconds(10));
-        clock.advance(requests == 1 ? seconds(8) : seconds(10));
-        return granted;
-      },
-      clock);
+TEST_CASE("a server so slow that its tokens have expired when they arrive gets few requests, too") {
+  token_server server;
+  server.lifetime = seconds(10);
+  server.while_requested = [&server] { server.clock.advance(server.requests == 1 ? seconds(8) : seconds(10)); };
+  token_cache const tokens = server.cache();
   CHECK(tokens.get().value() == "token-1");
   for (int call = 0; call < 600; ++call) {  // a minute at 10 calls a second
     try {
-      token const held = tokens.get();
-      CHECK(held.expires_at() > clock());
+      token const found = tokens.get();
+      CHECK((expiry(found) > server.clock()));
     } catch (error const& failure) {
-      CHECK(failure.kind() == error_kind::unavailable);
+      CHECK(failure.kind() == error_kind::invalid_response);
     }
-    clock.advance(std::chrono::milliseconds(100));
+    server.clock.advance(milliseconds(100));
   }
-  CHECK(requests <= 10);
+  CHECK(server.requests <= 10);
 }
 
-TEST_CASE("the old token serves to its end when renewals fail, and not a moment longer") {
-  fake_source source;
-  token_cache const tokens = cache_around(source);
+TEST_CASE("the old token is used until it expires when renewals fail, and not a moment longer") {
+  token_server server;
+  token_cache const tokens = server.cache();
   token const first = tokens.get();
-  source.is_failing = true;
-  source.clock.advance(minutes(25));
+  server.respond_with(tests::unavailable());
+  server.clock.advance(minutes(25));
   CHECK(tokens.get().value() == "token-1");
-  CHECK(source.requests == 2);
-  source.clock.advance(first.expires_at() - source.clock() - nanoseconds(1));
+  CHECK(server.requests == 2);
+  server.clock.advance(expiry(first) - server.clock() - nanoseconds(1));
   CHECK(tokens.get().value() == "token-1");
-  source.clock.advance(nanoseconds(1));
+  CHECK(tokens.try_get().value() == "token-1");
+  server.clock.advance(nanoseconds(1));
+  CHECK(tokens.try_get().empty());
   CHECK_THROWS_AS(tokens.get(), error);
 }
 
-TEST_CASE("requests that fail are repeated after 1, 2, 4 seconds and so on, at most 5 minutes, with jitter") {
-  tests::fake_clock clock;
-  std::vector<boot_clock::time_point> asked_at;
-  token_cache const tokens(
-      [&]() -> token {
-        asked_at.push_back(clock());
-        throw error(error_kind::network, "no route.");
-      },
-      clock);
+TEST_CASE("copies of a cache share one token") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  token_cache const copy = tokens;
+  tokens.get();
+  copy.get();
+  CHECK(server.requests == 1);
+}
+
+TEST_CASE("a moved-from handle still works, and moving cannot throw") {
+  static_assert(std::is_nothrow_move_constructible<token_cache>::value, "std::vector moves it");
+  static_assert(std::is_nothrow_move_assignable<token_cache>::value, "std::vector moves it");
+  static_assert(!std::is_default_constructible<token_cache>::value, "there is no handle without a cache");
+  token_server server;
+  token_server other_server;
+  token_cache tokens = server.cache();
+  token_cache other = other_server.cache();
+  token_cache const moved = std::move(tokens);
+  CHECK(tokens.get().value() == moved.get().value());
+  other = std::move(tokens);
+  CHECK(tokens.get().value() == other.get().value());
+  CHECK(server.requests == 1);
+  CHECK(other_server.requests == 0);
+}
+
+TEST_CASE("caches without a store share nothing") {
+  token_server server;
+  token_cache const one = server.cache();
+  token_cache const other = server.cache();
+  CHECK(one.get().value() != other.get().value());
+  CHECK(one.get().value() != other.get().value());
+  CHECK(server.requests == 2);
+}
+
+TEST_CASE("try_get gives the cached token or an empty one, and never requests or renews") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  CHECK(tokens.try_get().empty());
+  CHECK(server.requests == 0);
+  token const first = tokens.get();
+  CHECK(tokens.try_get().value() == "token-1");
+  server.clock.advance(expiry(first) - server.clock() - nanoseconds(1));  // long due for renewal
+  CHECK(tokens.try_get().value() == "token-1");
+  server.clock.advance(nanoseconds(1));
+  CHECK(tokens.try_get().empty());
+  CHECK(server.requests == 1);
+  CHECK(tokens.status().gets == 1);
+}
+
+TEST_CASE("attempts that fail before anything is sent are repeated after 1, 2, 4 s and so on, at most 5 min") {
+  token_server server;
+  std::vector<boot_clock::time_point> attempts;
+  server.connect = [&] {
+    attempts.push_back(server.clock());
+    throw tests::unreachable();
+  };
+  token_cache const tokens = server.cache();
   for (int call = 0; call < 36000; ++call) {  // an hour at 10 calls a second
     CHECK_THROWS_AS(tokens.get(), error);
-    clock.advance(std::chrono::milliseconds(100) + nanoseconds(call));
+    server.clock.advance(milliseconds(100) + nanoseconds(call));
   }
-  REQUIRE(asked_at.size() > 15);
-  CHECK(asked_at.size() < 40);
-  for (std::size_t i = 1; i < asked_at.size(); ++i) {
-    double const pause = std::chrono::duration<double>(asked_at[i] - asked_at[i - 1]).count();
+  REQUIRE(attempts.size() > 15);
+  CHECK(attempts.size() < 40);
+  for (std::size_t i = 1; i < attempts.size(); ++i) {
+    double const wait = std::chrono::duration<double>(attempts[i] - attempts[i - 1]).count();
     double const full = i < 10 ? (std::min)(static_cast<double>(1 << (i - 1)), 300.0) : 300;
     CAPTURE(i);
-    CHECK(pause >= full / 2);
-    CHECK(pause <= full + 0.11);
+    CHECK(wait >= full / 2);
+    CHECK(wait <= full + 0.11);
   }
 }
 
-TEST_CASE("nobody asks before the time the server gave, and everybody is told it") {
-  fake_source source;
-  source.is_failing = true;
-  source.failing_with = error_kind::rate_limited;
-  source.retry_after = seconds(60);
-  token_cache const tokens = cache_around(source);
+TEST_CASE("a failure before anything is sent counts as a failure, not as a request") {
+  token_server server;
+  server.be_unreachable();
+  token_cache const tokens = server.cache();
+  CHECK(failure_of(tokens).kind() == error_kind::network);
+  CHECK(tokens.status().failures == 1);
+  CHECK(tokens.status().requests == 0);
+  server.grant();
+  server.clock.advance(seconds(1));
+  CHECK(tokens.get().value() == "token-1");
+  CHECK(tokens.status().requests == 1);
+}
+
+TEST_CASE("no request is sent before the time that the server gave, and every caller gets that time") {
+  token_server server;
+  server.respond_with(tests::rate_limited("60"));
+  token_cache const tokens = server.cache();
   CHECK(failure_of(tokens).retry_after() >= seconds(60));
-  source.clock.advance(seconds(59));
-  error const told = failure_of(tokens);
-  CHECK(told.kind() == error_kind::rate_limited);
-  CHECK(told.retry_after() >= seconds(1));
-  CHECK(std::string(told.what()).find("Next try not before ") != std::string::npos);
-  CHECK(source.requests == 1);
-  source.is_failing = false;
-  source.clock.advance(seconds(8));  // a tenth of jitter at the most
+  server.clock.advance(seconds(59));
+  error const failure = failure_of(tokens);
+  CHECK(failure.kind() == error_kind::rate_limited);
+  CHECK(failure.retry_after() >= seconds(1));
+  CHECK(contains(failure.what(), "Next attempt not before 1970-01-01T01:01:0"));
+  CHECK(server.requests == 1);
+  server.grant();
+  server.clock.advance(seconds(8));  // up to a tenth of jitter
   CHECK(tokens.get().value() == "token-2");
 }
 
-TEST_CASE("a rejected credential is not tried again for 15 minutes, then 30, then 60, a day at the most") {
-  fake_source source;
-  source.is_failing = true;
-  source.failing_with = error_kind::rejected;
-  token_cache const tokens = cache_around(source);
+TEST_CASE("rejected credentials are not sent again for 15 minutes, then 30, then 60, at most a day") {
+  token_server server;
+  server.respond_with(tests::rejected());
+  token_cache const tokens = server.cache();
   failure_of(tokens);
-  boot_clock::time_point asked_at = source.clock();
-  for (seconds pause = minutes(15); pause <= seconds(86400); pause *= 2) {
-    source.clock.advance(asked_at + pause - nanoseconds(1) - source.clock());
-    int const requests = source.requests;
-    error const latched = failure_of(tokens);
-    CHECK(latched.kind() == error_kind::rejected);
-    CHECK(std::string(latched.what()).find("Next try not before ") != std::string::npos);
-    CHECK(source.requests == requests);
-    source.clock.advance(nanoseconds(1));
+  boot_clock::time_point sent_at = server.clock();
+  for (seconds wait = minutes(15); wait <= hours(48); wait *= 2) {
+    server.clock.advance(sent_at + (std::min<seconds>)(wait, hours(24)) - nanoseconds(1) - server.clock());
+    int const requests = server.requests;
+    error const failure = failure_of(tokens);
+    CHECK(failure.kind() == error_kind::rejected);
+    CHECK(contains(failure.what(), "Next attempt not before "));
+    CHECK(server.requests == requests);
+    server.clock.advance(nanoseconds(1));
     failure_of(tokens);
-    CHECK(source.requests == requests + 1);
-    asked_at = source.clock();
+    CHECK(server.requests == requests + 1);
+    sent_at = server.clock();
   }
+}
+
+TEST_CASE("waits on the ladder count from the moment the credentials were sent") {
+  token_server server;
+  server.fail_with(tests::no_response());
+  server.while_requested = [&server] { server.clock.advance(seconds(30)); };
+  token_cache const tokens = server.cache();
+  CHECK(failure_of(tokens).retry_after() == seconds(0));  // the first rung is 5 s
+  CHECK(failure_of(tokens).retry_after() == seconds(0));  // the second 30 s
+  CHECK(failure_of(tokens).retry_after() == seconds(150));
+  CHECK(server.requests == 3);
 }
 
 TEST_CASE("other failures between rejections do not make rejections more frequent") {
-  fake_source source;
-  source.is_failing = true;
-  token_cache const tokens = cache_around(source);
+  token_server server;
+  server.respond_with(tests::unavailable());
+  token_cache const tokens = server.cache();
   int rejections = 0;
-  for (boot_clock::time_point const end = source.clock() + std::chrono::hours(24); source.clock() < end;) {
-    bool const is_rejecting = source.failing_with == error_kind::rejected;
-    int const before = source.requests;
+  bool is_rejecting = false;
+  for (boot_clock::time_point const end = server.clock() + hours(24); server.clock() < end;) {
+    int const before = server.requests;
     failure_of(tokens);
-    if (source.requests > before) {
+    if (server.requests > before) {
       rejections += is_rejecting ? 1 : 0;
-      source.failing_with = is_rejecting ? error_kind::unavailable : error_kind::rejected;
+      is_rejecting = !is_rejecting;
+      server.respond_with(is_rejecting ? tests::rejected() : tests::unavailable());
     }
-    source.clock.advance(minutes(1));
+    server.clock.advance(minutes(1));
   }
   CHECK(rejections <= 7);  // after 0, 15, 45, 105, 225, 465 and 945 minutes
+  CHECK(rejections >= 6);
 }
 
-TEST_CASE("a credential rejected at a renewal latches while the old token serves") {
-  fake_source source;
-  token_cache const tokens = cache_around(source);
+TEST_CASE("credentials that are rejected at a renewal are sent once while the old token is used") {
+  token_server server;
+  token_cache const tokens = server.cache();
   tokens.get();
-  source.is_failing = true;
-  source.failing_with = error_kind::rejected;
-  source.clock.advance(minutes(25));
+  server.respond_with(tests::rejected());
+  server.clock.advance(minutes(25));
   for (int second = 0; second < 290; ++second) {
     CHECK(tokens.get().value() == "token-1");
-    source.clock.advance(seconds(1));
+    server.clock.advance(seconds(1));
   }
-  CHECK(source.requests == 2);
+  CHECK(server.requests == 2);
 }
 
-TEST_CASE("reset goes on with other credentials at once") {
-  fake_source wrong;
-  wrong.is_failing = true;
-  wrong.failing_with = error_kind::rejected;
-  token_cache const tokens = cache_around(wrong);
-  failure_of(tokens);
-  tokens.reset([&wrong] { return token("right", "", wrong.clock(), wrong.clock() + minutes(30)); });
-  CHECK(tokens.get().value() == "right");
-  tokens.reset([&wrong] { return token("rotated", "", wrong.clock(), wrong.clock() + minutes(30)); });
-  CHECK(tokens.get().value() == "rotated");
-  CHECK(wrong.requests == 1);
+TEST_CASE("a token ends the backoff, and the next failure starts at the first wait again") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  for (int round = 0; round < 2; ++round) {
+    server.fail_with(tests::no_response());
+    CHECK(failure_of(tokens).retry_after() == seconds(5));
+    server.clock.advance(seconds(5));
+    CHECK(failure_of(tokens).retry_after() == seconds(30));
+    server.clock.advance(seconds(30));
+    server.grant();
+    tokens.get();
+    CHECK(tokens.status().retry_in == seconds(0));
+    CHECK_FALSE(tokens.status().last_error);
+    server.clock.advance(hours(1));
+  }
 }
 
-TEST_CASE("a failure before anything was sent does not count as a try") {
-  fake_source source;
-  source.is_failing = true;
-  source.failing_with = error_kind::configuration;
-  token_cache const tokens = cache_around(source);
-  CHECK(failure_of(tokens).kind() == error_kind::configuration);
-  source.is_failing = false;
-  CHECK(tokens.get().value() == "token-2");
+TEST_CASE("until the backoff ends get() throws the same failure with the time that is left, rounded up") {
+  token_server server;
+  server.respond_with(tests::rejected());
+  token_cache const tokens = server.cache();
+  error const first = failure_of(tokens);
+  CHECK(first.retry_after() == minutes(15));
+  server.clock.advance(minutes(14) + nanoseconds(1));
+  error const later = failure_of(tokens);
+  CHECK(later.kind() == first.kind());
+  CHECK(later.http_status() == 401);
+  CHECK(later.oauth_error() == "invalid_client");
+  CHECK(later.retry_after() == seconds(60));
+  CHECK(contains(later.what(), "no token was requested, because an earlier attempt failed: the token server"));
+  CHECK(contains(later.what(), "Next attempt not before 1970-01-01T01:15:0"));
+  CHECK(server.requests == 1);
+}
+
+TEST_CASE("whatever get() throws says that the call it is for was not sent") {
+  for (error_kind kind :
+       {error_kind::configuration, error_kind::rejected, error_kind::rate_limited, error_kind::unavailable,
+        error_kind::network, error_kind::tls, error_kind::timed_out, error_kind::invalid_response}) {
+    for (bool was_sent : {true, false}) {
+      CAPTURE(to_string(kind));
+      token_server server;
+      server.fail_with(error(kind, "no.", 0, "", seconds(0), was_sent));
+      token_cache const tokens = server.cache();
+      error const first = failure_of(tokens);
+      error const second = failure_of(tokens);
+      CHECK(first.kind() == kind);
+      CHECK_FALSE(first.was_sent());
+      CHECK_FALSE(second.was_sent());
+      CHECK(server.requests == 1);
+    }
+  }
+  for (http_response const& response : {http_response(200, "{}"), http_response(302, ""), tests::rejected(),
+                                        tests::unavailable(), tests::rate_limited("1"), http_response(504, "")}) {
+    token_server server;
+    server.respond_with(response);
+    CHECK_FALSE(failure_of(server.cache()).was_sent());
+  }
+}
+
+TEST_CASE("a program that is started again and again with a wrong password sends it once if it has a store") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  server.respond_with(tests::rejected());
+  for (int start = 0; start < 11; ++start) {
+    CHECK(failure_of(server.cache(store)).kind() == error_kind::rejected);
+    server.clock.advance(seconds(1));
+  }
+  CHECK(server.requests == 1);
 }
 
 TEST_CASE("invalidate drops that token only") {
-  fake_source source;
-  token_cache const tokens = cache_around(source);
+  token_server server;
+  token_cache const tokens = server.cache();
   token const first = tokens.get();
   CHECK(tokens.invalidate(first));
-  CHECK_FALSE(tokens.invalidate(first));
+  CHECK(tokens.try_get().empty());
+  CHECK_FALSE(tokens.status().has_token);
   CHECK(tokens.get().value() == "token-2");
-  CHECK_FALSE(tokens.invalidate(first));
+  CHECK(tokens.invalidate(first));  // as another thread has renewed
   CHECK(tokens.get().value() == "token-2");
-  source.clock.advance(seconds(31));
-  CHECK(tokens.invalidate(token("token-2", "", {}, {})));
-  CHECK_FALSE(tokens.invalidate(token()));
+  CHECK(server.requests == 2);
 }
 
-TEST_CASE("an API that refuses every token gets at most one new one in 30 seconds") {
-  fake_source source;
-  token_cache const tokens = cache_around(source);
+TEST_CASE("invalidate recognises a token by its value") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  tokens.get();
+  CHECK(tokens.invalidate(token_access::make("token-1", "", {}, {})));
+  CHECK(tokens.try_get().empty());
+}
+
+TEST_CASE("an empty token invalidates nothing") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  CHECK_FALSE(tokens.invalidate(token()));
+  tokens.get();
+  CHECK_FALSE(tokens.invalidate(token()));
+  CHECK(tokens.try_get().value() == "token-1");
+}
+
+TEST_CASE("a replacement of a refused token is not replaced for 30 s, with a store or without") {
+  for (bool has_store : {false, true}) {
+    CAPTURE(has_store);
+    token_server server;
+    token_cache const tokens = server.cache(has_store ? std::make_shared<memory_store>() : nullptr);
+    CHECK(tokens.invalidate(tokens.get()));
+    token const second = tokens.get();
+    CHECK(second.value() == "token-2");
+    CHECK_FALSE(tokens.invalidate(second));
+    server.clock.advance(seconds(30) - nanoseconds(1));
+    CHECK_FALSE(tokens.invalidate(second));
+    CHECK(tokens.get().value() == "token-2");
+    server.clock.advance(nanoseconds(1));
+    CHECK(tokens.invalidate(second));
+    CHECK(tokens.get().value() == "token-3");
+  }
+}
+
+TEST_CASE("an API that refuses every token leads to at most one request in 30 s") {
+  token_server server;
+  token_cache const tokens = server.cache();
   for (int second = 0; second < 3600; ++second) {
     CHECK(call_with_token(tokens, [](token const&) { return 401; }) == 401);
-    source.clock.advance(seconds(1));
+    server.clock.advance(seconds(1));
   }
-  CHECK(source.requests <= 3600 / 30 + 2);
+  CHECK(server.requests <= 3600 / 30 + 2);
 }
 
-TEST_CASE("an API that refuses what the server grants again and again cannot make us hammer it") {
-  fake_source source;
-  int requests = 0;
-  token_cache const tokens(
-      [&] {
-        ++requests;
-        return token("the-same", "scope", source.clock(), source.clock() + minutes(30));
-      },
-      source.clock);
+TEST_CASE("an API that refuses a token that the server grants again and again does not lead to more requests") {
+  token_server server;
+  server.respond = [&server] { return server.granted(0); };
+  token_cache const tokens = server.cache();
   int calls = 0;
   for (int i = 0; i < 29; ++i) {
     CHECK(call_with_token(tokens, [&calls](token const&) {
             ++calls;
             return 401;
           }) == 401);
-    source.clock.advance(seconds(1));
+    server.clock.advance(seconds(1));
   }
-  CHECK(requests == 2);
+  CHECK(server.requests == 2);
   CHECK(calls == 29);  // none is repeated with the token that was just refused
 }
 
-TEST_CASE("processes that share a store force one renewal in 30 seconds together") {
-  fake_source source;
+TEST_CASE("all who share a store renew once in 30 s because of a 401") {
+  token_server server;
   auto const store = std::make_shared<memory_store>();
   for (int process = 0; process < 30; ++process) {
-    token_cache const tokens(std::ref(source), source.clock, store);
+    token_cache const tokens = server.cache(store);
     CHECK(call_with_token(tokens, [](token const&) { return 401; }) == 401);
-    source.clock.advance(seconds(1));
+    server.clock.advance(seconds(1));
   }
-  CHECK(source.requests == 2);
-  source.clock.advance(seconds(2));
-  token_cache const tokens(std::ref(source), source.clock, store);
-  CHECK(call_with_token(tokens, [](token const& held) { return held.value() == "token-2" ? 401 : 200; }) == 200);
-  CHECK(source.requests == 3);
+  CHECK(server.requests == 2);
+  server.clock.advance(seconds(2));
+  token_cache const tokens = server.cache(store);
+  CHECK(call_with_token(tokens, [](token const& found) { return found.value() == "token-2" ? 401 : 200; }) == 200);
+  CHECK(server.requests == 3);
 }
 
-TEST_CASE("a token that the API refused is not served again when its replacement cannot be had") {
-  fake_source source;
-  token_cache const tokens = cache_around(source);
-  tokens.invalidate(tokens.get());
-  source.is_failing = true;
+TEST_CASE("a token that the API refused is not used again when its replacement cannot be had") {
+  for (bool has_store : {false, true}) {
+    CAPTURE(has_store);
+    token_server server;
+    token_cache const tokens = server.cache(has_store ? std::make_shared<memory_store>() : nullptr);
+    tokens.invalidate(tokens.get());
+    server.respond_with(tests::unavailable());
+    CHECK_THROWS_AS(tokens.get(), error);
+    server.clock.advance(seconds(2));
+    CHECK_THROWS_AS(tokens.get(), error);
+    server.clock.advance(seconds(5));
+    server.grant();
+    CHECK(tokens.get().value() == "token-4");
+  }
+}
+
+TEST_CASE("a token that is refused while it is being renewed is not used again when the renewal fails") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  token const old = tokens.get();
+  server.clock.advance(minutes(26));
+  server.respond_with(tests::unavailable());
+  server.while_requested = [&] { CHECK(tokens.invalidate(old)); };
+  CHECK(failure_of(tokens).kind() == error_kind::unavailable);
+  CHECK(failure_of(tokens).kind() == error_kind::unavailable);
+  CHECK(tokens.try_get().empty());
+  CHECK(server.requests == 2);
+}
+
+TEST_CASE("a token that is refused while it is being renewed is replaced by that renewal") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  token const old = tokens.get();
+  server.clock.advance(minutes(26));
+  server.while_requested = [&] { CHECK(tokens.invalidate(old)); };
+  CHECK(tokens.get().value() == "token-2");
+  CHECK(tokens.get().value() == "token-2");
+  CHECK(server.requests == 2);
+}
+
+TEST_CASE("set_credentials continues with other credentials at once, whatever the backoff") {
+  token_server server;
+  server.keeps_last = true;
+  server.respond_with(tests::rejected());
+  token_cache const tokens = server.cache();
+  failure_of(tokens);
+  CHECK(contains(server.last.body.reveal(), "password=pa55+w%26rd"));
+  server.grant();
+  CHECK(tokens.set_credentials(with_password("right")));
+  CHECK(tokens.status().retry_in == seconds(0));
+  CHECK_FALSE(tokens.status().last_error);
+  CHECK(tokens.get().value() == "token-2");
+  CHECK(contains(server.last.body.reveal(), "password=right"));
+  CHECK(tokens.set_credentials(with_password("rotated")));
+  CHECK(tokens.get().value() == "token-3");
+  CHECK(contains(server.last.body.reveal(), "password=rotated"));
+}
+
+TEST_CASE("the same credentials change nothing: a wrong password is not sent every minute") {
+  token_server server;
+  server.respond_with(tests::rejected());
+  token_cache const tokens = server.cache();
+  failure_of(tokens);
+  for (int minute = 0; minute < 14; ++minute) {
+    CHECK_FALSE(tokens.set_credentials(some_credentials()));
+    CHECK(tokens.status().last_error);
+    CHECK(failure_of(tokens).kind() == error_kind::rejected);
+    server.clock.advance(minutes(1));
+  }
+  CHECK(server.requests == 1);
+}
+
+TEST_CASE("the same credentials lead to no renewal") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  tokens.get();
+  CHECK_FALSE(tokens.set_credentials(some_credentials()));
+  CHECK(tokens.get().value() == "token-1");
+  CHECK(server.requests == 1);
+}
+
+TEST_CASE("set_credentials validates first, and invalid credentials change nothing") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  tokens.get();
+  credentials no_scope = some_credentials();
+  no_scope.scope.clear();
+  credentials with_colon = some_credentials();
+  with_colon.client_id = "a:b";
+  CHECK(contains(tests::refusal([&] { tokens.set_credentials(no_scope); }), "scope"));
+  CHECK(contains(tests::refusal([&] { tokens.set_credentials(with_colon); }), "client_id"));
+  CHECK(contains(tests::refusal([&] { tokens.set_credentials(credentials()); }), "client_id"));
+  CHECK(tokens.get().value() == "token-1");
+  CHECK_FALSE(tokens.set_credentials(some_credentials()));
+}
+
+TEST_CASE("set_credentials needs the token URL of the grant that it changes to") {
+  token_server server;
+  environment where = test_environment();
+  where.client_credentials_token_url.clear();
+  token_cache const tokens = make_token_cache(where, some_credentials(), server.options());
+  credentials const without_account("id", "secret", "scope");
+  CHECK(contains(tests::refusal([&] { tokens.set_credentials(without_account); }), "client_credentials_token_url"));
+  CHECK(tokens.get().value() == "token-1");
+}
+
+TEST_CASE("after set_credentials a renewal is due at once, and all but the caller who renews use the old token") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  tokens.get();
+  int others = 0;
+  server.while_requested = [&] {
+    std::thread([&] { others += tokens.get().value() == "token-1" ? 1 : 0; }).join();
+    others += tokens.try_get().value() == "token-1" ? 1 : 0;
+  };
+  credentials changed = some_credentials();
+  changed.client_secret = "another";
+  changed.password = "another";
+  CHECK(tokens.set_credentials(changed));
+  CHECK(tokens.try_get().value() == "token-1");
+  CHECK(tokens.status().renews_in == seconds(0));
+  CHECK(tokens.get().value() == "token-2");
+  CHECK(others == 2);
+  CHECK(tokens.get().value() == "token-2");
+  CHECK(server.requests == 2);
+}
+
+TEST_CASE("the old token is dropped if token URL, client id, username or scope change") {
+  credentials other_client = some_credentials();
+  other_client.client_id = "another";
+  credentials other_user = some_credentials();
+  other_user.username = "another";
+  credentials other_scope = some_credentials();
+  other_scope.scope = "another";
+  credentials const other_grant("0oa1client", "s3cr3t-of-client", "api_cibmtr_fhir_ehr_client");
+  for (credentials const& next : {other_client, other_user, other_scope, other_grant}) {
+    token_server server;
+    token_cache const tokens = server.cache();
+    tokens.get();
+    server.respond_with(tests::unavailable());
+    CHECK(tokens.set_credentials(next));
+    CHECK(tokens.try_get().empty());
+    CHECK(failure_of(tokens).kind() == error_kind::unavailable);
+    server.grant();
+    server.clock.advance(seconds(1));
+    CHECK(tokens.get().value() == "token-3");
+  }
+}
+
+TEST_CASE("set_credentials starts the backoff again") {
+  token_server server;
+  server.respond_with(tests::rejected());
+  token_cache const tokens = server.cache();
+  failure_of(tokens);
+  server.clock.advance(minutes(15));
+  CHECK(failure_of(tokens).retry_after() == minutes(30));
+  tokens.set_credentials(with_password("wrong, too"));
+  CHECK(failure_of(tokens).retry_after() == minutes(15));
+  server.fail_with(tests::no_response());
+  tokens.set_credentials(with_password("another"));
+  CHECK(failure_of(tokens).retry_after() == seconds(5));
+  server.be_unreachable();
+  tokens.set_credentials(with_password("a fourth"));
+  CHECK(failure_of(tokens).retry_after() == seconds(1));
+}
+
+TEST_CASE("a failure with new credentials shows at once, and is thrown only when the old token has expired") {
+  token_server server;
+  listener heard;
+  token_cache const tokens = server.cache(heard.options());
+  token const old = tokens.get();
+  server.respond_with(tests::rejected());
+  tokens.set_credentials(with_password("wrong"));
+  CHECK(tokens.get().value() == "token-1");
+  REQUIRE(tokens.status().last_error);
+  CHECK(tokens.status().last_error->kind() == error_kind::rejected);
+  CHECK(tokens.status().retry_in == minutes(15));
+  CHECK(heard.kinds() == "renewed failed");
+  server.clock.advance(expiry(old) - server.clock() - nanoseconds(1));
+  CHECK(tokens.get().value() == "token-1");
+  server.clock.advance(nanoseconds(1));
+  CHECK(failure_of(tokens).kind() == error_kind::rejected);
+  CHECK(server.requests == 3);  // after 15 minutes it was tried again
+}
+
+TEST_CASE("set_credentials obeys a backoff that the store holds for the new credentials") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  server.respond_with(tests::rejected());
+  CHECK_THROWS_AS(make_token_cache(test_environment(), with_password("wrong"), server.options(with_store(store))).get(),
+                  error);
+  server.grant();
+  token_cache const tokens = server.cache(store);
+  tokens.get();
+  tokens.set_credentials(with_password("wrong"));
+  CHECK(tokens.get().value() == "token-2");
+  REQUIRE(tokens.status().last_error);
+  CHECK(tokens.status().last_error->kind() == error_kind::rejected);
+  CHECK(tokens.status().retry_in == minutes(15));
+  CHECK(server.requests == 2);
+}
+
+TEST_CASE("set_credentials leaves the old credentials' entry in the store") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  token_cache const tokens = server.cache(store);
+  tokens.get();
+  tokens.set_credentials(with_password("another"));
+  CHECK(tokens.get().value() == "token-2");
+  CHECK(store->size() == 2);
+  CHECK(server.cache(store).get().value() == "token-1");
+  CHECK(server.requests == 2);
+}
+
+TEST_CASE("a token that the store holds for the new credentials is used without a request") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  make_token_cache(test_environment(), with_password("another"), server.options(with_store(store))).get();
+  listener heard;
+  token_cache const tokens = server.cache(with_store(store, heard.options()));
+  tokens.get();
+  tokens.set_credentials(with_password("another"));
+  CHECK(tokens.get().value() == "token-1");
+  CHECK(tokens.get().value() == "token-1");
+  CHECK(heard.kinds() == "renewed loaded");
+  CHECK(server.requests == 2);
+}
+
+TEST_CASE("retry_now ends the backoff, and returns false if there is none") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  CHECK_FALSE(tokens.retry_now());
+  server.respond_with(tests::rejected());
+  failure_of(tokens);
+  server.grant();
+  CHECK(tokens.status().retry_in == minutes(15));
+  CHECK(tokens.retry_now());
+  CHECK(tokens.status().retry_in == seconds(0));
+  CHECK(server.requests == 1);
+  CHECK(tokens.get().value() == "token-2");
+  CHECK_FALSE(tokens.retry_now());
+}
+
+TEST_CASE("retry_now works at most once in 15 minutes, and the ladder goes on") {
+  for (bool has_store : {false, true}) {
+    CAPTURE(has_store);
+    token_server server;
+    server.respond_with(tests::rejected());
+    token_cache const tokens = server.cache(has_store ? std::make_shared<memory_store>() : nullptr);
+    CHECK(failure_of(tokens).retry_after() == minutes(15));
+    CHECK(tokens.retry_now());
+    CHECK_FALSE(tokens.retry_now());
+    CHECK(failure_of(tokens).retry_after() == minutes(30));
+    server.clock.advance(minutes(15) - milliseconds(1));
+    CHECK_FALSE(tokens.retry_now());
+    CHECK(failure_of(tokens).kind() == error_kind::rejected);
+    CHECK(server.requests == 2);
+    server.clock.advance(milliseconds(1));
+    CHECK(tokens.retry_now());
+    CHECK(failure_of(tokens).retry_after() == hours(1));
+    CHECK(server.requests == 3);
+  }
+}
+
+TEST_CASE("retry_now works at most once in 15 minutes for failures that are not shared, too") {
+  for (bool has_store : {false, true}) {
+    CAPTURE(has_store);
+    token_server server;
+    server.be_unreachable();
+    token_cache const tokens = server.cache(has_store ? std::make_shared<memory_store>() : nullptr);
+    failure_of(tokens);
+    CHECK(tokens.retry_now());
+    failure_of(tokens);
+    CHECK_FALSE(tokens.retry_now());
+  }
+}
+
+TEST_CASE("retry_now ends the backoff of all who share the store, and its limit holds for all") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  server.respond_with(tests::rejected());
+  token_cache const one = server.cache(store);
+  token_cache const other = server.cache(store);
+  failure_of(one);
+  failure_of(other);
+  CHECK(one.retry_now());
+  CHECK_FALSE(other.retry_now());
+  server.clock.advance(seconds(1));  // the others look at the record once a second
+  CHECK(failure_of(other).retry_after() == minutes(30));
+  CHECK(server.requests == 2);
+  CHECK_FALSE(other.retry_now());
+  CHECK_FALSE(one.retry_now());
+  CHECK_FALSE(server.cache(store).retry_now());
+}
+
+TEST_CASE("retry_now renews while the old token is still used") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  tokens.get();
+  server.clock.advance(minutes(26));
+  server.respond_with(tests::rejected());
+  CHECK(tokens.get().value() == "token-1");
+  server.grant();
+  CHECK(tokens.get().value() == "token-1");
+  CHECK(tokens.retry_now());
+  CHECK(tokens.try_get().value() == "token-1");
+  CHECK(tokens.get().value() == "token-3");
+}
+
+TEST_CASE("status says what was done and what is cached") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  token_cache_status status = tokens.status();
+  CHECK_FALSE(status.has_token);
+  CHECK(status.expires_in == seconds(0));
+  CHECK(status.renews_in == seconds(0));
+  CHECK(status.retry_in == seconds(0));
+  CHECK_FALSE(status.last_error);
+  CHECK_FALSE(status.is_shared);
+  CHECK(status.sharing_problem == "");
+  CHECK(status.gets + status.hits + status.waits + status.requests + status.failures == 0);
+
+  token const first = tokens.get();
+  tokens.get();
+  server.clock.advance(nanoseconds(1));
+  status = tokens.status();
+  CHECK(status.has_token);
+  CHECK(status.expires_in == minutes(30));  // rounded up
+  CHECK((status.renews_in <= minutes(25)));
+  CHECK((status.renews_in >= minutes(24) + seconds(30)));
+  CHECK(status.gets == 2);
+  CHECK(status.hits == 1);
+  CHECK(status.waits == 0);
+  CHECK(status.requests == 1);
+  CHECK(status.failures == 0);
+  CHECK_FALSE(status.last_error);
+
+  server.respond_with(tests::unavailable());
+  server.clock.advance(minutes(25));
+  tokens.get();
+  status = tokens.status();
+  CHECK(status.has_token);
+  CHECK(status.renews_in == seconds(0));
+  CHECK(status.retry_in == seconds(1));
+  CHECK(status.requests == 2);
+  CHECK(status.failures == 1);
+  REQUIRE(status.last_error);
+  CHECK(status.last_error->kind() == error_kind::unavailable);
+  CHECK(status.last_error->http_status() == 503);
+
+  server.grant();
+  server.clock.advance(seconds(1));
+  tokens.get();
+  CHECK_FALSE(tokens.status().last_error);
+  CHECK(tokens.status().requests == 3);
+
+  server.clock.advance(hours(1));
+  CHECK_FALSE(tokens.status().has_token);
+  CHECK(tokens.status().expires_in == seconds(0));
+}
+
+TEST_CASE("status keeps its counts when the credentials change") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  tokens.get();
+  tokens.set_credentials(with_password("another"));
+  tokens.get();
+  CHECK(tokens.status().gets == 2);
+  CHECK(tokens.status().requests == 2);
+}
+
+TEST_CASE("a token request whose credentials were replaced meanwhile counts as sent") {
+  token_server server;
+  token_cache const tokens = server.cache();
+  server.while_requested = [&] { tokens.set_credentials(with_password("another")); };
+  tokens.get();
+  CHECK(tokens.status().requests == 1);
+  server.while_requested = nullptr;
+  tokens.get();
+  CHECK(tokens.status().requests == 2);
+}
+
+TEST_CASE("status says whether the token is shared, and if not, why") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  token_cache const tokens = server.cache(store);
+  tokens.get();
+  CHECK(tokens.status().is_shared);
+  CHECK(tokens.status().sharing_problem == "");
+  store->before_load = [] { throw std::runtime_error("/x/.cache: Read-only file system"); };
+  server.clock.advance(minutes(26));
+  CHECK(tokens.get().value() == "token-2");
+  CHECK_FALSE(tokens.status().is_shared);
+  CHECK(tokens.status().sharing_problem == "/x/.cache: Read-only file system");
+  store->before_load = nullptr;
+  server.clock.advance(minutes(26));
+  CHECK(tokens.get().value() == "token-3");
+  CHECK(tokens.status().is_shared);
+  CHECK(tokens.status().sharing_problem == "");
+}
+
+TEST_CASE("what a store throws that is no std::exception is reported, too") {
+  auto const store = std::make_shared<memory_store>();
+  store->before_load = [] { throw 1; };
+  token_server server;
+  token_cache const tokens = server.cache(store);
+  CHECK(tokens.get().value() == "token-1");
+  CHECK(tokens.status().sharing_problem != "");
+}
+
+TEST_CASE("the observer is called once for each renewal, and for nothing else") {
+  token_server server;
+  listener heard;
+  token_cache const tokens = server.cache(heard.options());
+  tokens.get();
+  tokens.get();
+  server.respond_with(tests::unavailable());
+  server.clock.advance(minutes(40));
   CHECK_THROWS_AS(tokens.get(), error);
-  source.clock.advance(seconds(2));
-  CHECK_THROWS_AS(tokens.get(), error);
-  source.clock.advance(seconds(5));
-  source.is_failing = false;
-  CHECK(tokens.get().value() == "token-4");
+  for (int poll = 0; poll < 10; ++poll) {
+    CHECK_THROWS_AS(tokens.get(), error);  // in the backoff
+  }
+  REQUIRE(heard.kinds() == "renewed failed");
+  CHECK(heard.events[0].status.has_token);
+  CHECK(heard.events[0].status.requests == 1);
+  CHECK_FALSE(heard.events[0].status.last_error);
+  CHECK(heard.events[1].status.failures == 1);
+  REQUIRE(heard.events[1].status.last_error);
+  CHECK(heard.events[1].status.last_error->kind() == error_kind::unavailable);
+  CHECK(contains(heard.events[1].message, "unavailable: the token server oktapreview.nmdp.org returned HTTP 503"));
 }
 
-TEST_CASE("copies of a cache share one token") {
-  fake_source source;
-  token_cache const tokens = cache_around(source);
-  token_cache const copy = tokens;
+TEST_CASE("a token that another process has requested is reported as loaded") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  server.cache(store).get();
+  listener heard;
+  token_cache const tokens = server.cache(with_store(store, heard.options()));
+  CHECK(tokens.get().value() == "token-1");
+  CHECK(heard.kinds() == "loaded");
+  CHECK(tokens.status().requests == 0);
+  CHECK(server.requests == 1);
+}
+
+TEST_CASE("that sharing fails, and that it works again, is reported once each") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  listener heard;
+  token_cache const tokens = server.cache(with_store(store, heard.options()));
   tokens.get();
-  copy.get();
-  CHECK(source.requests == 1);
+  heard.events.clear();
+  std::string problem = "disk full";
+  store->before_replace = [&problem] { throw std::runtime_error(problem); };
+  for (int renewal = 0; renewal < 3; ++renewal) {
+    server.clock.advance(minutes(26));
+    tokens.get();
+    problem = "disk gone";
+  }
+  CHECK(heard.kinds() == "sharing_failed renewed renewed renewed");
+  CHECK(contains(heard.events[0].message, "disk full"));
+  CHECK(heard.events[0].status.sharing_problem == "disk full");
+  CHECK(tokens.status().sharing_problem == "disk gone");
+  heard.events.clear();
+  store->before_replace = nullptr;
+  for (int renewal = 0; renewal < 3; ++renewal) {
+    server.clock.advance(minutes(26));
+    tokens.get();
+  }
+  CHECK(heard.kinds() == "sharing_restored renewed renewed renewed");
+  CHECK(heard.events[0].status.is_shared);
 }
 
-TEST_CASE("many threads with an empty cache or an expired token make one request") {
-  tests::fake_clock clock;
-  for (bool is_expired : {false, true}) {
-    CAPTURE(is_expired);
-    std::atomic<int> requests{0};
-    std::atomic<int> arrived{0};
-    gate answers;
-    token_cache const tokens(
-        [&] {
-          if (++requests > (is_expired ? 1 : 0)) {
-            answers.pass();
-          }
-          return token("token-" + std::to_string(requests), "", clock(), clock() + minutes(30));
-        },
-        clock);
-    if (is_expired) {
-      tokens.get();
-      clock.advance(minutes(31));
-    }
-    int const before = requests;
-    std::atomic<int> served{0};
-    std::vector<std::thread> callers;
-    for (int i = 0; i < 64; ++i) {
-      callers.emplace_back([&] {
-        ++arrived;
-        served += tokens.get().value() == "token-" + std::to_string(before + 1) ? 1 : 0;
-      });
-    }
-    while (arrived < 64) {
-      std::this_thread::yield();
-    }
-    answers.open();
-    for (std::thread& caller : callers) {
-      caller.join();
-    }
-    CHECK(requests == before + 1);
-    CHECK(served == 64);
-  }
-}
-
-TEST_CASE("64 callers of a server that takes 50 ms to fail make one request and share its error") {
-  std::atomic<int> requests{0};
-  token_cache const tokens([&]() -> token {
-    ++requests;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the server's time, not the test's
-    throw error(error_kind::unavailable, "down.");
-  });
-  std::atomic<int> told{0};
-  auto const start = std::chrono::steady_clock::now();
-  std::vector<std::thread> callers;
-  for (int i = 0; i < 64; ++i) {
-    callers.emplace_back([&] {
-      try {
-        tokens.get();
-      } catch (error const& failure) {
-        told += failure.kind() == error_kind::unavailable && failure.retry_after() > seconds(0) ? 1 : 0;
-      }
-    });
-  }
-  for (std::thread& caller : callers) {
-    caller.join();
-  }
-  CHECK(told == 64);
-  CHECK(requests == 1);
-  CHECK(std::chrono::steady_clock::now() - start < seconds(2));  // peers need 3.2 s; the benchmark has the figure
-}
-
-TEST_CASE("a caller that waits may leave early") {
-  gate asked;
-  gate answers;
-  token_cache const tokens([&] {
-    asked.open();
-    answers.pass();
-    return token("late", "", boot_clock::now(), boot_clock::now() + minutes(30));
-  });
-  std::thread leader([&] { tokens.get(); });
-  asked.pass();
-  try {
-    tokens.get(std::chrono::milliseconds(1));
-    FAIL("it waited for the leader");
-  } catch (error const& left) {
-    CHECK(left.kind() == error_kind::timed_out);
-  }
-  answers.open();
-  leader.join();
-  CHECK(tokens.get().value() == "late");
-}
-
-TEST_CASE("a caller who leaves while another process asks leaves the waiting to those with more patience") {
-  auto const store = std::make_shared<busy_store>();
-  store->left = token("of-another", "", boot_clock::now(), boot_clock::now() + minutes(30));
-  std::atomic<int> requests{0};
-  token_cache const tokens(
-      [&requests]() -> token {
-        ++requests;
-        throw error(error_kind::unavailable, "nobody should ask.");
-      },
-      boot_clock::now, store);
-  std::atomic<bool> has_left{false};
-  std::thread leader([&] {
-    try {
-      tokens.get(std::chrono::milliseconds(50));
-    } catch (error const& left) {
-      has_left = left.kind() == error_kind::timed_out;
-    }
-  });
-  while (store->tries == 0) {
-    std::this_thread::yield();
-  }
-  std::string got[3];
-  std::vector<std::thread> followers;
-  for (std::string& one : got) {
-    followers.emplace_back([&] { one = tokens.get(seconds(5)).value(); });
-  }
-  leader.join();
-  CHECK(has_left);
-  std::this_thread::sleep_for(std::chrono::milliseconds(250));  // the other process's time
-  store->is_busy = false;
-  for (std::thread& follower : followers) {
-    follower.join();
-  }
-  for (std::string const& one : got) {
-    CHECK(one == "of-another");
-  }
-  CHECK(requests == 0);
-  token_cache_status const told = tokens.status();
-  CHECK(told.gets == 4);
-  CHECK(told.joins == 3);
-  CHECK(told.hits == 0);
-  CHECK(told.last_error.empty());
-}
-
-TEST_CASE("a living token is given at once while another process asks and the store has lost it") {
-  tests::fake_clock clock;
-  auto const store = std::make_shared<busy_store>();
-  store->is_busy = false;
-  int requests = 0;
-  token_cache const tokens(
-      [&] { return token("token-" + std::to_string(++requests), "", clock(), clock() + minutes(30)); }, clock, store);
+TEST_CASE("no event and no message contains a secret or the token") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  listener heard;
+  token_cache const tokens = server.cache(with_store(store, heard.options()));
   tokens.get();
-  clock.advance(minutes(26));
-  store->is_busy = true;
-  int const tries = store->tries;
-  for (int call = 0; call < 3; ++call) {
-    CHECK(tokens.get().value() == "token-1");
+  server.clock.advance(minutes(40));
+  server.respond_with(http_response(400, R"({"error":"invalid_grant","error_description":"not pa55 w&rd"})"));
+  CHECK_FALSE(contains(failure_of(tokens).what(), "pa55"));
+  store->before_load = [] { throw std::runtime_error("down"); };
+  server.clock.advance(hours(40));
+  CHECK_FALSE(contains(failure_of(tokens).what(), "pa55"));
+  CHECK(heard.kinds() == "renewed failed sharing_failed failed");
+  for (token_event const& event : heard.events) {
+    CHECK_FALSE(contains(event.message, "token-"));
+    CHECK_FALSE(contains(event.message, "pa55"));
+    CHECK_FALSE(contains(event.message, "s3cr3t"));
   }
-  CHECK(store->tries == tries + 1);  // and looked for again a second later
-  CHECK(tokens.status().last_error.empty());
-  CHECK(requests == 1);
 }
 
-TEST_CASE("while one caller renews, the others get the living token at once") {
-  tests::fake_clock clock;
-  gate asked;
-  gate answers;
-  int requests = 0;
-  token_cache const tokens(
-      [&] {
-        if (++requests == 2) {
-          asked.open();
-          answers.pass();
-        }
-        return token("token-" + std::to_string(requests), "", clock(), clock() + minutes(30));
-      },
-      clock);
-  tokens.get();
-  clock.advance(minutes(26));
-  std::string renewed;
-  std::thread renewer([&] { renewed = tokens.get().value(); });
-  asked.pass();
-  CHECK(tokens.get().value() == "token-1");  // would wait for ever if it waited for the renewer
-  answers.open();
-  renewer.join();
-  CHECK(renewed == "token-2");
+TEST_CASE("what an observer throws is ignored") {
+  token_server server;
+  token_cache_options options;
+  int calls = 0;
+  options.observer = [&calls](token_event const&) {
+    ++calls;
+    throw 1;
+  };
+  token_cache const tokens = server.cache(options);
+  CHECK(tokens.get().value() == "token-1");
+  CHECK(tokens.get().value() == "token-1");
+  server.respond_with(tests::rejected());
+  server.clock.advance(hours(1));
+  CHECK(failure_of(tokens).kind() == error_kind::rejected);
+  CHECK(calls == 2);
+}
+
+TEST_CASE("an observer may use its own cache and others: it is called outside all locks") {
+  token_server server;
+  token_server other_server;
+  token_cache const other = other_server.cache();
+  std::unique_ptr<token_cache> tokens;
+  std::string seen;
+  token_cache_options options;
+  options.observer = [&](token_event const& event) {
+    std::thread([&] {  // would wait for ever if this one held a lock
+      seen += to_string(event.kind) + " " + tokens->get().value() + " " + other.get().value() + " " +
+              std::to_string(tokens->status().requests) + " ";
+    })
+        .join();
+    tokens->get();
+    tokens->try_get();
+    tokens->retry_now();
+    tokens->set_credentials(some_credentials());
+  };
+  tokens.reset(new token_cache(server.cache(options)));
+  CHECK(tokens->get().value() == "token-1");
+  CHECK(seen == "renewed token-1 token-1 1 ");
+}
+
+TEST_CASE("an observer may drop the last handle of the cache") {
+  token_server server;
+  std::unique_ptr<token_cache> tokens;
+  token_cache_options options;
+  options.observer = [&tokens](token_event const&) { tokens.reset(); };
+  tokens.reset(new token_cache(server.cache(options)));
+  token_cache const copy = *tokens;
+  CHECK(copy.get().value() == "token-1");
+  CHECK_FALSE(tokens);
+}
+
+TEST_CASE("the kind of an event has the enumerator's name") {
+  CHECK(to_string(token_event_kind::renewed) == "renewed");
+  CHECK(to_string(token_event_kind::loaded) == "loaded");
+  CHECK(to_string(token_event_kind::failed) == "failed");
+  CHECK(to_string(token_event_kind::sharing_failed) == "sharing_failed");
+  CHECK(to_string(token_event_kind::sharing_restored) == "sharing_restored");
+}
+
+TEST_CASE("during a shared backoff the record is loaded at most once a second, and obeyed") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  server.respond_with(tests::rejected());
+  token_cache const tokens = server.cache(store);
+  failure_of(tokens);
+  int const before = store->loads;
+  for (int call = 0; call < 1000; ++call) {  // ten seconds
+    failure_of(tokens);
+    server.clock.advance(milliseconds(10));
+  }
+  CHECK(store->loads - before <= 11);
+  CHECK(store->loads - before >= 9);
+  store->clear();  // no entry, no backoff
+  server.grant();
+  server.clock.advance(seconds(1));
   CHECK(tokens.get().value() == "token-2");
 }
 
-TEST_CASE("a reset while a request is under way is not undone by its answer") {
-  gate asked;
-  gate answers;
-  auto const granted = [](char const* value) {
-    return token(value, "", boot_clock::now(), boot_clock::now() + minutes(30));
+TEST_CASE("a store that cannot be read does not end a backoff") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  server.respond_with(tests::rejected());
+  token_cache const tokens = server.cache(store);
+  failure_of(tokens);
+  store->before_load = [] { throw std::runtime_error("down"); };
+  for (int minute = 0; minute < 14; ++minute) {
+    server.clock.advance(minutes(1));
+    CHECK(failure_of(tokens).kind() == error_kind::rejected);
+  }
+  CHECK(server.requests == 1);
+  CHECK(tokens.status().sharing_problem == "down");
+}
+
+TEST_CASE("a token that is due is used at once while another process requests the next one") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  token_server other_server;
+  other_server.clock = server.clock;
+  token_cache const tokens = server.cache(store);
+  token_cache const other = other_server.cache(store);
+  tokens.get();
+  server.clock.advance(minutes(26));
+  int loads = 0;
+  other_server.while_requested = [&] {
+    loads = store->loads;
+    for (int call = 0; call < 3; ++call) {
+      CHECK(tokens.get().value() == "token-1");
+    }
+    loads = store->loads - loads;
+    store->clear();  // even if the store loses it
+    server.clock.advance(seconds(1));
+    CHECK_FALSE(tokens.status().last_error);
   };
-  token_cache const tokens([&] {
-    asked.open();
-    answers.pass();
-    return granted("of-the-old-credentials");
-  });
-  std::thread leader([&] { tokens.get(); });
-  asked.pass();
-  tokens.reset([&granted] { return granted("of-the-new-credentials"); });
-  CHECK(tokens.get().value() == "of-the-new-credentials");
-  answers.open();
-  leader.join();
-  CHECK(tokens.get().value() == "of-the-new-credentials");
+  other.get();
+  CHECK(loads == 1);  // and again a second later
+  CHECK(server.requests == 1);
+  CHECK(other_server.requests == 1);
 }
 
-TEST_CASE("a reset frees those who wait for the old credentials' request") {
-  gate asked;
-  gate answers;
-  token_cache const tokens([&]() -> token {
-    asked.open();
-    answers.pass();
-    throw error(error_kind::rejected, "old password");
-  });
-  auto get = [&tokens](std::string& got) {
-    try {
-      got = tokens.get().value();
-    } catch (error const& failure) {
-      got = failure.what();
+TEST_CASE("a store that always fails costs the sharing, never a token, and no failure is forgotten") {
+  for (bool fails_to_load : {false, true}) {
+    CAPTURE(fails_to_load);
+    auto const store = std::make_shared<memory_store>();
+    (fails_to_load ? store->before_load : store->before_replace) = [] { throw std::runtime_error("down"); };
+    token_server server;
+    server.respond_with(tests::rejected());
+    token_cache const tokens = server.cache(store);
+    for (int minute = 0; minute < 46; ++minute) {  // sent at once, after 15 minutes and after 45
+      CHECK(failure_of(tokens).kind() == error_kind::rejected);
+      server.clock.advance(minutes(1));
     }
-  };
-  std::string leaders;
-  std::string waiters;
-  std::thread leader(get, std::ref(leaders));
-  asked.pass();
-  std::thread waiter(get, std::ref(waiters));
-  while (tokens.status().joins == 0) {
-    std::this_thread::yield();
+    CHECK(server.requests == 3);
+    server.grant();
+    server.clock.advance(hours(1));
+    CHECK(tokens.get().value() == "token-4");
+    CHECK(tokens.get().value() == "token-4");
   }
-  tokens.reset([] { return token("new", "", boot_clock::now(), boot_clock::now() + minutes(30)); });
-  waiter.join();  // would wait for the old request, which is not answered
-  answers.open();
-  leader.join();
-  CHECK(waiters == "new");
-  CHECK(tokens.get().value() == "new");
-  CHECK(tokens.status().last_error.empty());
-}
-
-TEST_CASE("a source that asks its own cache is told so, and waits for nobody") {
-  std::unique_ptr<token_cache> tokens;
-  tokens.reset(new token_cache([&tokens] { return tokens->get(); }));
-  error const failure = failure_of(*tokens);
-  CHECK(failure.kind() == error_kind::configuration);
-  CHECK(std::string(failure.what()).find("must not ask its own cache") != std::string::npos);
-}
-
-TEST_CASE("a source that is missing is refused at once") {
-  CHECK_THROWS_WITH_AS(token_cache{token_source()}, doctest::Contains("token source"), error);
-}
-
-TEST_CASE("caches without a store share nothing") {
-  fake_source source;
-  token_cache const one(std::ref(source), source.clock, nullptr);
-  token_cache const other(std::ref(source), source.clock, nullptr);
-  CHECK(one.get().value() != other.get().value());
-  CHECK(one.get().value() != other.get().value());
-  CHECK(source.requests == 2);
-}
-
-TEST_CASE("no patience, however negative, waits") {
-  gate asked;
-  gate answers;
-  token_cache const tokens([&] {
-    asked.open();
-    answers.pass();
-    return token("late", "", boot_clock::now(), boot_clock::now() + minutes(30));
-  });
-  std::thread leader([&tokens] { tokens.get(); });
-  asked.pass();
-  for (auto patience : {std::chrono::milliseconds(0), (std::chrono::milliseconds::min)()}) {
-    CHECK(tests::error_of([&] { tokens.get(patience); }).kind() == error_kind::timed_out);
-  }
-  answers.open();
-  leader.join();
-}
-
-TEST_CASE("threads may end while the cache ends, and no copy of the token is left") {
-  for (int round = 0; round < 200; ++round) {
-    std::vector<std::thread> threads;
-    {
-      token_cache const tokens(
-          [] { return token("short-lived", "", boot_clock::now(), boot_clock::now() + minutes(30)); });
-      for (int i = 0; i < 4; ++i) {
-        threads.emplace_back([tokens] {
-          tokens.get();
-          tokens.get();
-        });
-      }
-    }
-    for (std::thread& thread : threads) {
-      thread.join();
-    }
-  }
-}
-
-TEST_CASE("a source that throws something of its own leaves the cache working") {
-  tests::fake_clock clock;
-  int requests = 0;
-  token_cache const tokens(
-      [&]() -> token {
-        if (++requests == 1) {
-          throw 42;
-        }
-        return token("later", "", clock(), clock() + minutes(30));
-      },
-      clock);
-  CHECK_THROWS_AS(tokens.get(), int);
-  clock.advance(seconds(2));
-  CHECK(tokens.get().value() == "later");
-}
-
-TEST_CASE("status tells what was done and what is held, never the token") {
-  fake_source source;
-  token_cache const tokens = cache_around(source);
-  CHECK(tokens.status().gets == 0);
-  token const first = tokens.get();
-  tokens.get();
-  token_cache_status status = tokens.status();
-  CHECK(status.gets == 2);
-  CHECK(status.hits == 1);
-  CHECK(status.requests == 1);
-  CHECK(status.failures == 0);
-  CHECK(status.obtained_at == first.obtained_at());
-  CHECK(status.renew_at == first.renew_at());
-  CHECK(status.expires_at == first.expires_at());
-  CHECK(std::string(status.last_reason) == "no living token");
-  CHECK(status.last_error.empty());
-
-  source.is_failing = true;
-  source.clock.advance(minutes(25));
-  tokens.get();
-  status = tokens.status();
-  CHECK(status.failures == 1);
-  CHECK(std::string(status.last_reason) == "about to expire");
-  CHECK(status.last_error.find("unavailable: no token today") == 0);
-
-  source.is_failing = false;
-  source.clock.advance(seconds(5));
-  tokens.invalidate(tokens.get());
-  tokens.get();
-  CHECK(tokens.status().requests == 4);
-}
-
-TEST_CASE("the reason of a forced renewal is told") {
-  fake_source source;
-  token_cache const tokens = cache_around(source);
-  tokens.invalidate(tokens.get());
-  tokens.get();
-  CHECK(std::string(tokens.status().last_reason) == "refused by the API");
-}
-
-TEST_CASE("an observer may throw and loses nothing by it") {
-  fake_source source;
-  token_cache const tokens(std::ref(source), source.clock, std::make_shared<memory_store>(),
-                           [](token_cache_status const&) { throw 1; });
-  CHECK(tokens.get().value() == "token-1");
-  CHECK(tokens.get().value() == "token-1");
-}
-
-TEST_CASE("an observer hears of each renewal, and of nothing else") {
-  fake_source source;
-  std::vector<token_cache_status> heard;
-  token_cache const tokens(std::ref(source), source.clock, std::make_shared<memory_store>(),
-                           [&heard](token_cache_status const& status) { heard.push_back(status); });
-  tokens.get();
-  tokens.get();
-  source.is_failing = true;
-  source.clock.advance(minutes(40));
-  CHECK_THROWS_AS(tokens.get(), error);
-  REQUIRE(heard.size() == 2);
-  CHECK(heard[0].last_error.empty());
-  CHECK(heard[1].failures == 1);
-  CHECK(heard[1].last_error.find("unavailable: no token today.") == 0);
-  for (int poll = 0; poll < 10; ++poll) {
-    CHECK_THROWS_AS(tokens.get(), error);  // in the pause
-  }
-  CHECK(heard.size() == 2);
 }
