@@ -152,7 +152,8 @@ class Migration(unittest.TestCase):
         waiting = self.run_shell_script()
         self.assertEqual(waiting.returncode, 3)
         self.assertIn("no token was requested", waiting.stderr)
-        self.run_shell(re.search(r"has unlocked\s+the\s+account,\s+`([^`]+)`", COMMAND_LINE).group(1))
+        forget = re.search(r"has unlocked\s+the\s+account,\s+`([^`]+)`", COMMAND_LINE).group(1)
+        self.assertEqual(self.run_shell(forget + " --credentials ~/cibmtr.json").returncode, 0)
         self.assertEqual(self.run_shell_script().returncode, 0)
 
     def test_the_shell_script_ends_with_5_when_the_api_cannot_be_reached(self):
