@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A transport over libcurl, for a program that has it already.
+// A transport over libcurl.
 
 #ifndef CIBMTR_AUTH_EXAMPLES_CURL_TRANSPORT_HPP
 #define CIBMTR_AUTH_EXAMPLES_CURL_TRANSPORT_HPP
@@ -11,224 +11,257 @@
 #include <cibmtr_auth.hpp>
 #include <cstddef>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <new>
 #include <string>
 #include <utility>
 
-/// How it connects. The proxy is curl's own: `https_proxy`, `all_proxy` and `no_proxy` of the environment, unless one is named.
-struct curl_options {
-  std::chrono::milliseconds timeout{30000};          ///< for the whole exchange
-  std::chrono::milliseconds connect_timeout{10000};  ///< for name look-up, connecting and the TLS handshake
-  std::string ca_file;                               ///< trust only these CAs instead of the system's
-  std::string proxy;                                 ///< a URL as curl takes it
-  std::size_t max_response_size = 64 * 1024;         ///< of a body; a token's answer is never longer
-};
-
-/// One exchange with a handle of its own, so that any number of threads may make one at once.
+/// One exchange with its own handle, so that any number of threads may make one at a time.
 class curl_exchange {
  public:
-  curl_exchange(cibmtr_auth::http_request const& sent, curl_options const& options)
-      : name_(cibmtr_auth::parse_secure_url(sent.url, "request URL").authority()),
-        max_size_(options.max_response_size),
+  curl_exchange(cibmtr_auth::http_request const& request, cibmtr_auth::https_options const& options)
+      : request_(request),
+        options_(options),
+        server_(cibmtr_auth::detail::parse_secure_url(request.url, "request URL").authority()),
         handle_(curl_easy_init(), curl_easy_cleanup),
-        fields_(nullptr, free_wiped) {
+        headers_(nullptr, wipe_and_free) {
     if (!handle_) {
       throw std::bad_alloc();
     }
-    body_.reserve(64 * 1024);  // else it moves as it grows, and leaves copies of a token behind
-    connect_as(options);
-    prepare(sent);
+    response_.body.reserve(64 * 1024);  // growing would leave copies of a token behind
+    set_connection();
+    set_request();
   }
   curl_exchange(curl_exchange const&) = delete;
   curl_exchange& operator=(curl_exchange const&) = delete;
-  ~curl_exchange() { cibmtr_auth::wipe(body_); }
 
   cibmtr_auth::http_response perform() {
+#if LIBCURL_VERSION_NUM < 0x075000
+    before_sending();
+#endif
     CURLcode const code = curl_easy_perform(handle_.get());
+    if (exception_) {
+      cibmtr_auth::detail::wipe(response_.body);
+      std::rethrow_exception(exception_);
+    }
     if (code != CURLE_OK) {
+      cibmtr_auth::detail::wipe(response_.body);
       throw failure(code);
     }
     long status = 0;
     curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
-    answer_.status = static_cast<int>(status);
-    answer_.body = std::move(body_);
-    return std::move(answer_);
+    response_.status = static_cast<int>(status);
+    return std::move(response_);
   }
 
  private:
+  using error = cibmtr_auth::error;
+  using error_kind = cibmtr_auth::error_kind;
+
   template <typename Value>
   void set(CURLoption option, Value value) {
     CURLcode const code = curl_easy_setopt(handle_.get(), option, value);
     if (code == CURLE_OUT_OF_MEMORY) {
       throw std::bad_alloc();
     }
-    if (code != CURLE_OK) {
-      throw cibmtr_auth::error(cibmtr_auth::error_kind::configuration,
-                               std::string("this libcurl cannot do what is needed: ") + curl_easy_strerror(code));
+    cibmtr_auth::detail::require(code == CURLE_OK, "libcurl",
+                                 std::string("lacks a feature that is needed: ") + curl_easy_strerror(code));
+  }
+  void set_file(CURLoption option, std::string const& path) {
+    if (!path.empty()) {
+      set(option, path.c_str());
     }
   }
+  /// libcurl takes zero for no limit.
+  static long limit(std::chrono::milliseconds duration) {
+    return (std::max)(1L, static_cast<long>(duration.count()));
+  }
 
-  /// Zero would mean no limit.
-  static long milliseconds(std::chrono::milliseconds limit) { return std::max(1L, static_cast<long>(limit.count())); }
-
-  void connect_as(curl_options const& options) {
+  void set_connection() {
 #if LIBCURL_VERSION_NUM >= 0x075500
     set(CURLOPT_PROTOCOLS_STR, "https");
 #else
     set(CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTPS));
 #endif
     set(CURLOPT_NOSIGNAL, 1L);        // a time-out must not raise SIGALRM in a program with threads
-    set(CURLOPT_FOLLOWLOCATION, 0L);  // a redirect would take the password along
+    set(CURLOPT_FOLLOWLOCATION, 0L);  // a redirect would send the password on
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
     set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));  // or newer
-    set(CURLOPT_TIMEOUT_MS, milliseconds(options.timeout));
-    set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(options.connect_timeout));
+    set(CURLOPT_TIMEOUT_MS, limit(options_.timeout));
+    set(CURLOPT_CONNECTTIMEOUT_MS, limit(options_.connect_timeout));
     set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    if (!options.ca_file.empty()) {
-      set(CURLOPT_CAINFO, options.ca_file.c_str());
-      set(CURLOPT_CAPATH, static_cast<char const*>(nullptr));
+    if (!options_.ca_file.empty() || !options_.ca_directory.empty()) {
+      set(CURLOPT_CAINFO, options_.ca_file.empty() ? nullptr : options_.ca_file.c_str());
+      set(CURLOPT_CAPATH, options_.ca_directory.empty() ? nullptr : options_.ca_directory.c_str());
     }
-    if (!options.proxy.empty()) {
-      set(CURLOPT_PROXY, options.proxy.c_str());
+    set_file(CURLOPT_SSLCERT, options_.client_certificate_file);
+    set_file(CURLOPT_SSLKEY, options_.client_key_file);
+    if (!options_.proxy.empty()) {  // else https_proxy, all_proxy and no_proxy
+      set(CURLOPT_PROXY, options_.proxy == "none" ? "" : options_.proxy.c_str());
     }
     set(CURLOPT_ERRORBUFFER, problem_);
-    set(CURLOPT_WRITEFUNCTION, &curl_exchange::take_body);
+    set(CURLOPT_WRITEFUNCTION, &curl_exchange::on_body);
     set(CURLOPT_WRITEDATA, this);
-    set(CURLOPT_HEADERFUNCTION, &curl_exchange::take_header);
+    set(CURLOPT_HEADERFUNCTION, &curl_exchange::on_header);
     set(CURLOPT_HEADERDATA, this);
+    set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_XFERINFOFUNCTION, &curl_exchange::on_progress);
+    set(CURLOPT_XFERINFODATA, this);
+#if LIBCURL_VERSION_NUM >= 0x075000
+    set(CURLOPT_PREREQFUNCTION, &curl_exchange::on_connected);
+    set(CURLOPT_PREREQDATA, this);
+#endif
   }
 
-  void prepare(cibmtr_auth::http_request const& sent) {
-    set(CURLOPT_URL, sent.url.c_str());
-    if (sent.method == "HEAD") {
+  void set_request() {
+    set(CURLOPT_URL, request_.url.c_str());
+    std::string const& body = request_.body.reveal();
+    if (request_.method == "HEAD") {
       set(CURLOPT_NOBODY, 1L);
-    } else if (sent.method != "GET" || !sent.body.empty()) {
-      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(sent.body.reveal().size()));
-      set(CURLOPT_POSTFIELDS, sent.body.reveal().data());  // not copied
-      set(CURLOPT_CUSTOMREQUEST, sent.method.c_str());
-      add_field("Expect:");        // else a body over 1 MiB waits a second for a "100 Continue"
-      add_field("Content-Type:");  // else it is said to be a form; a field of the request comes behind this
+    } else if (request_.method != "GET" || !body.empty()) {
+      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+      set(CURLOPT_POSTFIELDS, body.data());  // not copied
+      set(CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+      add_header("Expect:");        // else a body over 1 MiB waits a second for "100 Continue"
+      add_header("Content-Type:");  // else libcurl says that it is a form
     }
-    for (auto const& field : sent.headers) {
-      std::string const& value = field.second.reveal();
-      if ((field.first + value).find_first_of(std::string("\r\n\0", 3)) != std::string::npos) {
-        throw cibmtr_auth::error(cibmtr_auth::error_kind::configuration,
-                                 "a header of the request holds a line break, which would begin another header");
-      }
+    for (auto const& header : request_.headers) {
+      std::string const& value = header.second.reveal();
+      cibmtr_auth::detail::require((header.first + value).find_first_of(std::string("\r\n\0", 3)) == std::string::npos,
+                                   "a header of the request",
+                                   "contains a line break, which would start another header");
       std::string line;
-      line.reserve(field.first.size() + value.size() + 2);
-      line.append(field.first).append(value.empty() ? ";" : ": ").append(value);
-      add_field(line.c_str());
-      cibmtr_auth::wipe(line);
+      line.reserve(header.first.size() + value.size() + 2);
+      line.append(header.first).append(value.empty() ? ";" : ": ").append(value);
+      add_header(line.c_str());
+      cibmtr_auth::detail::wipe(line);
     }
-    set(CURLOPT_HTTPHEADER, fields_.get());
+    set(CURLOPT_HTTPHEADER, headers_.get());
   }
 
-  void add_field(char const* line) {
-    curl_slist* const longer = curl_slist_append(fields_.get(), line);
+  void add_header(char const* line) {
+    curl_slist* const longer = curl_slist_append(headers_.get(), line);
     if (!longer) {
       throw std::bad_alloc();
     }
-    fields_.release();
-    fields_.reset(longer);
+    headers_.release();
+    headers_.reset(longer);
   }
 
-  /// curl keeps copies of its own while it sends; these at least are gone.
-  static void free_wiped(curl_slist* fields) {
-    for (curl_slist* one = fields; one; one = one->next) {
+  /// libcurl's own copies remain.
+  static void wipe_and_free(curl_slist* headers) {
+    for (curl_slist* one = headers; one; one = one->next) {
       char volatile* const bytes = one->data;
       for (std::size_t i = std::strlen(one->data); i > 0; --i) {
         bytes[i - 1] = '\0';
       }
     }
-    curl_slist_free_all(fields);
+    curl_slist_free_all(headers);
   }
 
-  static std::size_t take_body(char* bytes, std::size_t, std::size_t size, void* self) {
-    return static_cast<curl_exchange*>(self)->take(bytes, size) ? size : 0;
+  void before_sending() {
+    if (request_.before_sending) {
+      request_.before_sending();
+    }
+    was_sent_ = true;
   }
 
-  bool take(char const* bytes, std::size_t size) noexcept {
-    is_too_long_ = size > max_size_ - body_.size();
+  /// No exception may pass through C code: `perform()` rethrows it.
+  template <typename Action>
+  static bool run(void* exchange, Action action) noexcept {
+    curl_exchange& self = *static_cast<curl_exchange*>(exchange);
     try {
-      if (!is_too_long_) {
-        body_.append(bytes, size);
-      }
-      return !is_too_long_;
-    } catch (std::exception const&) {  // no exception may pass through C
+      action(self);
+      return true;
+    } catch (...) {
+      self.exception_ = std::current_exception();
       return false;
     }
   }
-
-  static std::size_t take_header(char* bytes, std::size_t, std::size_t size, void* self) {
-    return static_cast<curl_exchange*>(self)->take_header_line(bytes, size) ? size : 0;
+  static int on_connected(void* exchange, char*, char*, int, int) {
+    return run(exchange, [](curl_exchange& self) { self.before_sending(); }) ? 0 : 1;
+  }
+  static int on_progress(void* exchange, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    return run(exchange, [](curl_exchange& self) { self.check_cancelled(); }) ? 0 : 1;
+  }
+  static std::size_t on_header(char* bytes, std::size_t, std::size_t size, void* exchange) {
+    return run(exchange, [=](curl_exchange& self) { self.add_header_line(std::string(bytes, size)); }) ? size : 0;
+  }
+  static std::size_t on_body(char* bytes, std::size_t, std::size_t size, void* exchange) {
+    return run(exchange, [=](curl_exchange& self) { self.add_to_body(bytes, size); }) ? size : 0;
   }
 
-  bool take_header_line(char const* bytes, std::size_t size) noexcept {
-    try {
-      std::string const line(bytes, size);
-      std::size_t const colon = line.find(':');
-      headers_size_ += size;
-      if (line.compare(0, 5, "HTTP/") == 0) {
-        answer_.headers.clear();  // those before were of a "100 Continue"
-      } else if (colon != std::string::npos) {
-        answer_.headers.emplace_back(line.substr(0, colon),
-                                     line.substr(colon + 1, line.find_last_not_of("\r\n") - colon));
-      }
-      is_too_long_ = headers_size_ > 64 * 1024;
-      return !is_too_long_;
-    } catch (std::exception const&) {
-      return false;
+  void check_cancelled() const {
+    if (options_.is_cancelled && options_.is_cancelled()) {
+      throw failed(error_kind::timed_out, "cancelled");
+    }
+  }
+  void add_header_line(std::string const& line) {
+    std::size_t const colon = line.find(':');
+    headers_size_ += line.size();
+    check_size(headers_size_, 64 * 1024);
+    if (line.compare(0, 5, "HTTP/") == 0) {
+      response_.headers.clear();  // those of an interim response
+    } else if (colon != std::string::npos) {
+      response_.headers.emplace_back(line.substr(0, colon), cibmtr_auth::detail::trim(line.substr(colon + 1)));
+    }
+  }
+  void add_to_body(char const* bytes, std::size_t size) {
+    check_size(response_.body.size() + size, options_.max_response_size);
+    response_.body.append(bytes, size);
+  }
+  void check_size(std::size_t size, std::size_t max_size) const {
+    if (size > max_size) {
+      throw failed(error_kind::invalid_response,
+                   "the response is longer than allowed (max_response_size): check the URL");
     }
   }
 
-  cibmtr_auth::error failure(CURLcode code) const {
-    using cibmtr_auth::error_kind;
-    std::string const said = problem_;
-    bool const may_quote_proxy = said.find('@') != std::string::npos;  // with its password
-    std::string const why = name_ + ": " + (said.empty() || may_quote_proxy ? curl_easy_strerror(code) : said);
-    long sent = 0;
-    curl_easy_getinfo(handle_.get(), CURLINFO_REQUEST_SIZE, &sent);
-    if (sent > 0 && (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY)) {
-      return {error_kind::malformed,
-              name_ + " answered with what is not HTTP: check the URL and what stands in between"};
-    }
+  error failed(error_kind kind, std::string const& problem) const {
+    return error(kind, server_ + ": " + problem, 0, "", std::chrono::seconds(0), was_sent_);
+  }
+
+  error failure(CURLcode code) const {
+    bool const may_quote_proxy = std::strchr(problem_, '@') != nullptr;  // with its password
+    std::string const problem = *problem_ == '\0' || may_quote_proxy ? curl_easy_strerror(code) : problem_;
     switch (code) {
-      case CURLE_OPERATION_TIMEDOUT: return {error_kind::timed_out, why + ": try again, or allow more (timeout)"};
+      case CURLE_OPERATION_TIMEDOUT:
+        return failed(error_kind::timed_out, problem + ": try again, or allow more (timeout)");
       case CURLE_PEER_FAILED_VERIFICATION:
       case CURLE_SSL_CONNECT_ERROR:
       case CURLE_SSL_CIPHER:
       case CURLE_SSL_ISSUER_ERROR:
-        return {error_kind::tls, why + ": check the host name, this machine's clock and the CAs (ca_file)"};
+        return failed(error_kind::tls, problem + ": check the host name, this machine's clock and the CAs (ca_file)");
+      case CURLE_SSL_CERTPROBLEM:
       case CURLE_SSL_CACERT_BADFILE:
-        return {error_kind::configuration, why + ": name a file of PEM certificates (ca_file)"};
-      case CURLE_UNSUPPORTED_PROTOCOL:
-      case CURLE_URL_MALFORMAT: return {error_kind::configuration, why + ": only https:// URLs are allowed"};
-      case CURLE_WRITE_ERROR:
-        if (is_too_long_) {
-          return {error_kind::malformed, name_ + " sent more than is allowed (max_response_size): check the URL"};
-        }
-        throw std::bad_alloc();
-      default: return {error_kind::network, why + ": check the network, the host name and the proxy"};
+        return failed(error_kind::configuration, problem + ": give PEM files (ca_file, client_certificate_file)");
+      case CURLE_WEIRD_SERVER_REPLY:
+      case CURLE_UNSUPPORTED_PROTOCOL:  // also for a response that is not HTTP
+        return was_sent_ ? failed(error_kind::invalid_response,
+                                  "the response is not HTTP: check the URL, and what is between here and the server")
+                         : failed(error_kind::configuration, problem + ": only https:// URLs are allowed");
+      case CURLE_OUT_OF_MEMORY: throw std::bad_alloc();
+      default: return failed(error_kind::network, problem + ": check the network, the host name and the proxy");
     }
   }
 
-  std::string const name_;
-  std::size_t const max_size_;
+  cibmtr_auth::http_request const& request_;
+  cibmtr_auth::https_options const& options_;
+  std::string const server_;
   std::unique_ptr<CURL, void (*)(CURL*)> const handle_;
-  std::unique_ptr<curl_slist, void (*)(curl_slist*)> fields_;
+  std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers_;
   char problem_[CURL_ERROR_SIZE] = "";
-  cibmtr_auth::http_response answer_;
-  std::string body_;
+  cibmtr_auth::http_response response_;
   std::size_t headers_size_ = 0;
-  bool is_too_long_ = false;
+  bool was_sent_ = false;  ///< or may have been, with libcurl before 7.80, which cannot say when it is connected
+  std::exception_ptr exception_;
 };
 
-/// Call `curl_global_init` first, before the program has threads, and ignore SIGPIPE, as every program that uses libcurl from
-/// threads must.
-inline cibmtr_auth::transport curl_transport(curl_options options = curl_options()) {
+/// Call `curl_global_init` before the program has threads, and ignore SIGPIPE, as every program must that uses libcurl in
+/// threads.
+inline cibmtr_auth::transport curl_transport(cibmtr_auth::https_options const& options = {}) {
   return [options](cibmtr_auth::http_request const& request) { return curl_exchange(request, options).perform(); };
 }
 

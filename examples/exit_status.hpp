@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// With what status a program ends that got no token.
+// The exit status of a program that got no token.
 
 #ifndef CIBMTR_AUTH_EXAMPLES_EXIT_STATUS_HPP
 #define CIBMTR_AUTH_EXAMPLES_EXIT_STATUS_HPP
@@ -16,7 +16,7 @@ inline int exit_status(cibmtr_auth::error_kind kind) {
     case error_kind::network:
     case error_kind::tls:
     case error_kind::timed_out: return 5;
-    case error_kind::malformed: break;
+    case error_kind::invalid_response: break;
   }
   return 6;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A program that makes an API call every second and leaves the token to the library, which tells its log of each renewal.
+// Makes an API call every second, leaves the token to the library, and logs each renewal.
 // Usage: interface_engine TOKEN_URL API_URL CA_FILE CREDENTIALS_FILE CALLS
 
 #include <chrono>
@@ -13,62 +13,55 @@ namespace auth = cibmtr_auth;
 
 namespace {
 
-double seconds_until(auth::boot_clock::time_point then) {
-  return std::chrono::duration<double>(then - auth::boot_clock::now()).count();
-}
-
-/// What a host's log should say of each renewal. It never holds the token.
-void log(auth::token_cache_status const& told) {
-  if (told.last_error.empty()) {
-    std::printf("log: token renewed (%s), request %llu; the next in %.1f s, it ends in %.1f s\n", told.last_reason,
-                told.requests, seconds_until(told.renew_at), seconds_until(told.expires_at));
-  } else {
-    std::printf("log: token not renewed (%s), request %llu, failure %llu: %s\n", told.last_reason, told.requests,
-                told.failures, told.last_error.c_str());
+/// One line per event. The library's messages contain no secrets.
+void log_event(auth::token_event const& event) {
+  std::printf("log: %s: %s; request %llu", auth::to_string(event.kind).c_str(), event.message.c_str(),
+              static_cast<unsigned long long>(event.status.requests));
+  if (event.status.has_token) {
+    std::printf("; expires in %lld s, the next renewal in %lld s",
+                static_cast<long long>(event.status.expires_in.count()),
+                static_cast<long long>(event.status.renews_in.count()));
   }
+  std::printf("\n");
 }
 
-bool run(char const* token_url, std::string const& api_url, char const* ca_file, char const* credentials_file,
+bool run(std::string const& token_url, std::string const& api_url, char const* ca_file, char const* credentials_file,
          int calls) {
-  auth::environment const here = {"sandbox", token_url, token_url, api_url.c_str()};
+  auth::environment const sandbox = {"sandbox", token_url, token_url, api_url};
   auth::token_cache_options options;
   options.https.ca_file = ca_file;
-  options.observer = log;
-  auth::token_cache const tokens = auth::make_token_cache(here, auth::credentials_from_file(credentials_file), options);
-  auth::transport const https = auth::https_transport(options.https);
+  options.observer = log_event;
+  auth::token_cache const tokens =
+      auth::make_token_cache(sandbox, auth::credentials_from_file(credentials_file), options);
+  auth::transport const api = auth::authorized(tokens);
 
-  int failed = 0;
+  bool is_ok = true;
   for (int call = 1; call <= calls; ++call) {
     auto const requests_before = tokens.status().requests;
     try {
-      int const status = auth::call_with_token(tokens, [&](auth::token const& token) {
-        return https({"GET", api_url + "/r4/Patient", {auth::bearer_header(token)}, ""}).status;
-      });
-      std::printf("call %d: HTTP %d, token %s, %.1f s left of it\n", call, status,
-                  tokens.status().requests == requests_before ? "from the cache" : "newly requested",
-                  seconds_until(tokens.status().expires_at));
-      failed += status == 200 ? 0 : 1;
-    } catch (auth::error const& failure) {  // an engine goes on; the cache knows when to ask again
-      std::printf("call %d: not made: %s\n", call, auth::to_string(failure.kind()));
-      ++failed;
+      int const status = api({"GET", api_url + "/r4/Patient"}).status;
+      std::printf("call %d: HTTP %d, token %s\n", call, status,
+                  tokens.status().requests == requests_before ? "from the cache" : "newly requested");
+      is_ok = is_ok && status == 200;
+    } catch (auth::error const& failure) {  // go on: the cache knows when to request a token again
+      std::printf("call %d: no response: %s\n", call, auth::to_string(failure.kind()).c_str());
+      is_ok = false;
     }
     std::fflush(stdout);
     std::this_thread::sleep_for(std::chrono::seconds(call < calls ? 1 : 0));
   }
-  return failed == 0;
+  return is_ok;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   if (argc != 6) {
     std::fputs("usage: interface_engine TOKEN_URL API_URL CA_FILE CREDENTIALS_FILE CALLS\n", stderr);
     return 2;
   }
-  try {
-    return run(argv[1], argv[2], argv[3], argv[4], std::atoi(argv[5])) ? 0 : 1;
-  } catch (auth::error const& failure) {
-    std::fprintf(stderr, "interface_engine: %s\n", failure.what());
-    return 1;
-  }
+  return run(argv[1], argv[2], argv[3], argv[4], std::atoi(argv[5])) ? 0 : 1;
+} catch (auth::error const& failure) {
+  std::fprintf(stderr, "interface_engine: %s\n", failure.what());
+  return 1;
 }

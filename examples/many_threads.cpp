@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Worker threads that make API calls and share one token.
-// Usage: many_threads TOKEN_URL API_URL CA_FILE CREDENTIALS_FILE THREADS CALLS_OF_EACH
+// Usage: many_threads TOKEN_URL API_URL CA_FILE CREDENTIALS_FILE THREADS CALLS_PER_THREAD
 
 #include <atomic>
 #include <cibmtr_auth.hpp>
@@ -14,29 +14,25 @@ namespace auth = cibmtr_auth;
 
 int main(int argc, char** argv) try {
   if (argc != 7) {
-    std::fputs("usage: many_threads TOKEN_URL API_URL CA_FILE CREDENTIALS_FILE THREADS CALLS_OF_EACH\n", stderr);
+    std::fputs("usage: many_threads TOKEN_URL API_URL CA_FILE CREDENTIALS_FILE THREADS CALLS_PER_THREAD\n", stderr);
     return 2;
   }
-  auth::environment const here = {"sandbox", argv[1], argv[1], argv[2]};
+  auth::environment const sandbox = {"sandbox", argv[1], argv[1], argv[2]};
   auth::token_cache_options options;
   options.https.ca_file = argv[3];
-  auth::token_cache const tokens = auth::make_token_cache(here, auth::credentials_from_file(argv[4]), options);
-  auth::transport const https = auth::https_transport(options.https);
-  std::string const url = std::string(here.api_url) + "/r4/Patient";
+  auth::token_cache const tokens = auth::make_token_cache(sandbox, auth::credentials_from_file(argv[4]), options);
+  auth::transport const api = auth::authorized(tokens);
   int const calls = std::atoi(argv[6]);
 
-  std::atomic<int> answered{0};
+  std::atomic<int> succeeded{0};
   std::atomic<int> failed{0};
   auto const work = [&] {
     for (int call = 0; call < calls; ++call) {
       try {
-        int const status = auth::call_with_token(tokens, [&](auth::token const& token) {
-          return https({"GET", url, {auth::bearer_header(token)}, ""}).status;
-        });
-        ++(status == 200 ? answered : failed);
-      } catch (auth::error const& failure) {  // what leaves a thread's function would end the program
+        ++(api({"GET", sandbox.api_url + "/r4/Patient"}).status == 200 ? succeeded : failed);
+      } catch (auth::error const& failure) {  // an exception that leaves a thread's function ends the program
         ++failed;
-        std::fprintf(stderr, "many_threads: %s: %s\n", auth::to_string(failure.kind()), failure.what());
+        std::fprintf(stderr, "many_threads: %s\n", failure.what());
       }
     }
   };
@@ -47,10 +43,10 @@ int main(int argc, char** argv) try {
   for (std::thread& worker : workers) {
     worker.join();
   }
-  std::printf("%zu threads: %d calls answered, %d failed, token requests: %llu\n", workers.size(), answered.load(),
-              failed.load(), tokens.status().requests);
+  std::printf("%zu threads: %d calls succeeded, %d failed, token requests: %llu\n", workers.size(), succeeded.load(),
+              failed.load(), static_cast<unsigned long long>(tokens.status().requests));
   return failed == 0 ? 0 : 1;
 } catch (auth::error const& failure) {
-  std::fprintf(stderr, "many_threads: %s: %s\n", auth::to_string(failure.kind()), failure.what());
+  std::fprintf(stderr, "many_threads: %s\n", failure.what());
   return 1;
 }

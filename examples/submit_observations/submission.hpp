@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sends what is left of a submission, a transaction at a time, until the first that is not accepted.
+// Sends what is left of a submission, one transaction at a time, until one is not accepted.
 
 #ifndef CIBMTR_AUTH_EXAMPLES_SUBMISSION_HPP
 #define CIBMTR_AUTH_EXAMPLES_SUBMISSION_HPP
@@ -7,42 +7,43 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cibmtr_auth.hpp>
 #include <cstddef>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "direct_fhir.hpp"
+#include "journal.hpp"
 #include "observations.hpp"
-#include "submission_journal.hpp"
 
-constexpr std::size_t longest_bundle = 50;  // CIBMTR Reporting Implementation Guide, "Bundles"
+constexpr std::size_t max_bundle_size = 50;  // CIBMTR Reporting Implementation Guide, "Bundles"
 
 /// Why the program stops, and its exit status.
 struct stop : std::runtime_error {
-  stop(int status_, std::string const& why) : std::runtime_error(why), status(status_) {}
+  stop(int exit_status, std::string const& why) : std::runtime_error(why), status(exit_status) {}
   int status;
 };
 
-constexpr int exit_refused = 7;
+constexpr int exit_rejected = 7;
 constexpr int exit_unknown = 8;
 
-struct submission_options {
-  std::string journal;         ///< its path
-  bool conditionally = false;  ///< skip what the server has
-  std::string unknown;         ///< `accepted` or `lost`: what a person has found out about entries of unknown fate
-};
-
-/// Of what the API answered.
-inline int exit_status_of(int http_status) {
-  bool const is_account = http_status == 401 || http_status == 403;
-  return is_account ? 3 : http_status == 429 || http_status >= 500 ? 4 : exit_refused;
+inline int exit_status_of_response(int http_status) {
+  bool const is_about_account = http_status == 401 || http_status == 403;
+  return is_about_account ? 3 : http_status == 429 || http_status >= 500 ? 4 : exit_rejected;
 }
 
+struct submission_options {
+  std::string journal;          ///< path
+  bool is_conditional = false;  ///< let the server skip what it has
+  std::string unknown;          ///< what a person has found out about unknown entries: `accepted` or `lost`
+};
+
 /// "entry 3" or "entries 3, 7 to 50", from numbers in ascending order.
-inline std::string named(std::vector<std::size_t> const& numbers) {
+inline std::string name_entries(std::vector<std::size_t> const& numbers) {
   std::string text;
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     std::size_t last = i;
@@ -58,174 +59,186 @@ inline std::string named(std::vector<std::size_t> const& numbers) {
 
 class submission {
  public:
-  submission(submission_options const& given, std::vector<observation> const& observations, submission_journal& journal,
-             direct_fhir_api& api)
-      : given_(given), observations_(observations), journal_(journal), api_(api) {}
+  /// `api` sends authorized requests; `root` is the API's URL without a trailing slash.
+  submission(submission_options options, std::vector<observation> const& observations, journal& progress,
+             cibmtr_auth::transport api, std::string root)
+      : options_(std::move(options)),
+        observations_(observations),
+        journal_(progress),
+        api_(std::move(api)),
+        root_(std::move(root)) {}
 
   void run() {
-    settle_unknown();
+    settle_unknown_entries();
     try {
-      for (fate const next : {fate::unknown, fate::unsent}) {
-        for (auto batch = journal_.numbers(next, longest_bundle); !batch.empty();
-             batch = journal_.numbers(next, longest_bundle)) {
-          send(batch, next);
-        }
-      }
+      send_all(entry_state::unknown);
+      send_all(entry_state::unsent);
     } catch (...) {
-      summarize();
+      print_summary();
       throw;
     }
-    summarize();
+    print_summary();
   }
 
  private:
-  /// Nothing of unknown fate is sent again unless that does no harm, or a person has looked.
-  void settle_unknown() {
-    std::vector<std::size_t> const numbers = journal_.numbers(fate::unknown);
-    if (given_.conditionally) {
-      cibmtr_auth::http_response const told = api_.call("GET", "/r4/metadata", "");
-      if (told.status != 200) {
-        throw stop(exit_status_of(told.status),
-                   "the server answered HTTP " + std::to_string(told.status) +
-                       " to the question whether it creates conditionally; nothing was sent");
+  using numbers = std::vector<std::size_t>;
+
+  cibmtr_auth::http_response call(std::string const& method, std::string const& path, std::string const& body) const {
+    return api_(
+        {method,
+         root_ + path,
+         {{"Accept", "application/fhir+json"}, {"Content-Type", "application/fhir+json"}, {"Prefer", "return=minimal"}},
+         body});
+  }
+
+  /// Unknown entries are sent again only if that does no harm, or if a person has looked.
+  void settle_unknown_entries() {
+    numbers const unknown = journal_.numbers(entry_state::unknown);
+    if (options_.is_conditional) {
+      cibmtr_auth::http_response const metadata = call("GET", "/r4/metadata", "");
+      if (metadata.status != 200) {
+        throw stop(exit_status_of_response(metadata.status),
+                   "the server responded with HTTP " + std::to_string(metadata.status) +
+                       " when asked for its CapabilityStatement; nothing was sent");
       }
-      if (!creates_conditionally(told)) {
+      if (!creates_conditionally(metadata)) {
         throw stop(2, std::string("the server does not say that it creates conditionally (CapabilityStatement): it may "
                                   "store twice what is sent twice") +
-                          (numbers.empty() ? "; go on without --if-none-exist" : ""));
+                          (unknown.empty() ? "; continue without --if-none-exist" : ""));
       }
     }
-    if (numbers.empty() || (given_.unknown.empty() && given_.conditionally)) {
+    if (unknown.empty() || (options_.unknown.empty() && options_.is_conditional)) {
       return;
     }
-    if (given_.unknown.empty()) {
+    if (options_.unknown.empty()) {
       throw stop(exit_unknown,
-                 "an earlier run sent " + named(numbers) +
-                     " and got no answer: find out whether the server has them, then say --unknown accepted "
-                     "or --unknown lost; or --if-none-exist, to send them without harm");
+                 "an earlier run sent " + name_entries(unknown) +
+                     " and got no response: find out whether the server has them, then give --unknown "
+                     "accepted or --unknown lost; or give --if-none-exist to send them again without harm");
     }
-    record(notes(numbers, given_.unknown == "accepted" ? "accepted (--unknown)" : "unsent (--unknown)"));
+    record(lines_for(unknown, options_.unknown == "accepted" ? "accepted (--unknown)" : "unsent (--unknown)"));
   }
 
-  void send(std::vector<std::size_t> const& batch, fate before) {
-    bool const is_repetition = before == fate::unknown;  // refused, it tells nothing of the first time
-    journal_.begin(batch);
-    cibmtr_auth::http_response answer;
+  void send_all(entry_state state) {
+    numbers const all = journal_.numbers(state);
+    for (std::size_t i = 0; i < all.size(); i += max_bundle_size) {
+      std::size_t const end = (std::min)(i + max_bundle_size, all.size());
+      send(numbers(all.data() + i, all.data() + end), state == entry_state::unknown);
+    }
+  }
+
+  /// The rejection of a repetition says nothing about the first time.
+  void send(numbers const& batch, bool is_repetition) {
+    journal_.write_sending(batch);
+    cibmtr_auth::http_response response;
     try {
-      answer = api_.call("POST", "/r4", bundle_of(batch));
+      response = call("POST", "/r4", bundle_of(batch));
     } catch (cibmtr_auth::error const& failure) {
-      bool const is_lost = api_.may_have_arrived();
-      record(notes(batch, is_lost || is_repetition ? "unknown" : "unsent"));
-      if (!is_lost && is_repetition) {
-        throw stop(exit_unknown, named(batch) + " could not be sent again (" + failure.what() +
+      record(lines_for(batch, failure.was_sent() || is_repetition ? "unknown" : "unsent"));
+      if (failure.was_sent()) {
+        throw stop(exit_unknown,
+                   "no response to " + name_entries(batch) + " (" + failure.what() +
+                       "): whether the server has stored them is unknown; run this again to see what to do");
+      }
+      if (is_repetition) {
+        throw stop(exit_unknown, name_entries(batch) + " could not be sent again (" + failure.what() +
                                      "): whether the server has stored them is still unknown");
       }
-      if (!is_lost) {
-        throw;
-      }
-      throw stop(exit_unknown, "no answer came to " + named(batch) + " (" + failure.what() +
-                                   "): whether the server has stored them is unknown; run this again for what to do");
+      throw;
     }
-    std::vector<verdict> const made = verdicts(answer, batch.size());
-    reason const why = reason_of(answer, batch);
-    std::vector<journal_note> outcome;
-    std::vector<std::size_t> others;
+    std::vector<verdict> const all = verdicts(response, batch.size());
+    rejection const reason = rejection_in(response, batch);
+    std::vector<journal_line> lines;
+    numbers failed;
     bool is_unknown = false;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      bool const is_accepted = made[i].is == fate::accepted;
-      bool const is_refused = made[i].is == fate::unsent && !is_repetition;
-      bool const was_there = given_.conditionally && is_accepted && made[i].detail.compare(0, 3, "200") == 0;
-      char const* const word = was_there     ? "accepted (was there already) "
-                               : is_accepted ? "accepted "
-                               : is_refused  ? "refused "
-                                             : "unknown ";
-      outcome.push_back({batch[i], is_refused && why.spares(batch[i])
-                                       ? "unsent (refused with " + named(why.entries) + ")"
-                                       : word + made[i].detail});
-      if (!is_accepted) {
-        others.push_back(batch[i]);
+      bool const is_accepted = all[i].state == entry_state::accepted;
+      bool const is_rejected = all[i].state == entry_state::unsent && !is_repetition;
+      if (is_accepted) {
+        bool const existed = options_.is_conditional && all[i].detail.compare(0, 3, "200") == 0;
+        lines.push_back({batch[i], (existed ? "accepted (existed already) " : "accepted ") + all[i].detail});
+        continue;
       }
-      is_unknown = is_unknown || made[i].is == fate::unknown || (is_repetition && !is_accepted);
+      lines.push_back({batch[i], !is_rejected ? "unknown " + all[i].detail
+                                 : reason.is_about_others_than(batch[i])
+                                     ? "unsent (rejected with " + name_entries(reason.entries) + ")"
+                                     : "rejected " + all[i].detail});
+      failed.push_back(batch[i]);
+      is_unknown = is_unknown || !is_rejected;
     }
-    record(outcome);
-    if (!others.empty()) {
-      throw refusal(answer, why, others, is_unknown);
-    }
-  }
-
-  stop refusal(cibmtr_auth::http_response const& answer, reason const& why, std::vector<std::size_t> const& others,
-               bool is_unknown) const {
-    std::string const status = "HTTP " + std::to_string(answer.status);
+    record(lines);
     if (is_unknown) {
-      return stop(exit_unknown, status + " came back to " + named(others) +
-                                    " and does not tell whether the server has stored them" + keep(answer));
+      throw stop(exit_unknown, "HTTP " + std::to_string(response.status) + " in response to " + name_entries(failed) +
+                                   " does not say whether the server has stored them" + save(response));
     }
-    bool const spares_some = !why.entries.empty() && why.entries.size() < others.size();
-    return stop(exit_status_of(answer.status),
-                "the server refused " + (spares_some ? named(why.entries) + ", and so all of " : std::string()) +
-                    named(others) + " with " + status + (why.code.empty() ? "" : " (" + why.code + ")") + keep(answer));
+    if (!failed.empty()) {
+      bool const is_about_some = !reason.entries.empty() && reason.entries.size() < failed.size();
+      throw stop(exit_status_of_response(response.status),
+                 "the server rejected " +
+                     (is_about_some ? name_entries(reason.entries) + ", and therefore all of " : std::string()) +
+                     name_entries(failed) + " with HTTP " + std::to_string(response.status) +
+                     (reason.code.empty() ? "" : " (" + reason.code + ")") + save(response));
+    }
   }
 
-  /// Keeps the answer for a person, and says where.
-  std::string keep(cibmtr_auth::http_response const& answer) const {
-    std::string const path = given_.journal + ".answer";
+  /// Saves the response for a person to read, and says where.
+  std::string save(cibmtr_auth::http_response const& response) const {
+    std::string const path = options_.journal + ".response";
     unlink(path.c_str());
     int const file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    std::string const& body = answer.body.reveal();
-    bool const is_kept = file >= 0 && ::write(file, body.data(), body.size()) == static_cast<ssize_t>(body.size());
+    bool const is_saved = file >= 0 && ::write(file, response.body.data(), response.body.size()) ==
+                                           static_cast<ssize_t>(response.body.size());
     close(file);
-    return is_kept ? "; its answer, which may name patients, is in " + path : "";
+    return is_saved ? "; the response, which may name patients, is in " + path : "";
   }
 
-  std::string bundle_of(std::vector<std::size_t> const& batch) const {
+  std::string bundle_of(numbers const& batch) const {
     std::string text = R"({"resourceType":"Bundle","type":"transaction","entry":[)";
     for (std::size_t const number : batch) {
       observation const& one = observations_[number - 1];
       text += (number == batch.front() ? "{\"resource\":" : ",{\"resource\":") + one.text +
               R"(,"request":{"method":"POST","url":"Observation")" +
-              (given_.conditionally ? ",\"ifNoneExist\":\"" + one.query + "\"" : "") + "}}";
+              (options_.is_conditional ? ",\"ifNoneExist\":\"" + one.query + "\"" : "") + "}}";
     }
     return text + "]}";
   }
 
-  /// On the disk, and then for whoever watches.
-  void record(std::vector<journal_note> const& outcome) {
+  /// Writes to the journal first, then to standard output.
+  void record(std::vector<journal_line> const& lines) {
     std::string problem;
     try {
-      journal_.write(outcome);
+      journal_.write(lines);
     } catch (std::exception const& failure) {
       problem = failure.what();
     }
     erase_progress();
-    for (journal_note const& one : outcome) {
-      std::printf("%zu %s\n", one.number, one.text.c_str());
+    for (journal_line const& line : lines) {
+      std::printf("%zu %s\n", line.number, line.text.c_str());
     }
     std::fflush(stdout);
-    if (is_watched()) {
-      std::fprintf(stderr, "%s", progress().c_str());
+    if (is_on_terminal()) {
+      std::fprintf(stderr, "%s", summary().c_str());
     }
     if (!problem.empty()) {
-      throw stop(exit_unknown, problem + "; what is told of the last entries stands on standard output alone");
+      throw stop(exit_unknown, problem + "; the latest entries are listed on standard output only");
     }
   }
 
-  void summarize() const {
+  void print_summary() const {
     erase_progress();
-    std::printf("%s\n", progress().c_str());
+    std::printf("%s\n", summary().c_str());
   }
-
-  std::string progress() const {
-    return std::to_string(journal_.numbers(fate::accepted).size()) + " of " + std::to_string(observations_.size()) +
-           " accepted";
+  std::string summary() const {
+    return std::to_string(journal_.accepted()) + " of " + std::to_string(observations_.size()) + " accepted";
   }
+  static bool is_on_terminal() { return isatty(STDERR_FILENO) == 1; }
+  static void erase_progress() { std::fputs(is_on_terminal() ? "\r\033[K" : "", stderr); }
 
-  static bool is_watched() { return isatty(STDERR_FILENO) == 1; }
-  static void erase_progress() { std::fputs(is_watched() ? "\r\033[K" : "", stderr); }
-
-  submission_options const& given_;
+  submission_options const options_;
   std::vector<observation> const& observations_;
-  submission_journal& journal_;
-  direct_fhir_api& api_;
+  journal& journal_;
+  cibmtr_auth::transport const api_;
+  std::string const root_;
 };
 
 #endif  // CIBMTR_AUTH_EXAMPLES_SUBMISSION_HPP

@@ -19,23 +19,23 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from support.sandbox import SandboxTest
 
 SandboxTest.sandbox_program, SUBMIT, MANY_THREADS, INTERFACE_ENGINE = (os.path.abspath(one) for one in sys.argv[1:5])
-REFERS = ("entry 2 of the input refers to another entry, which may travel in another transaction: send that one first, and refer "
-          "to it by the server's own id (Observation/ID)")
-PATIENT = "Jane-Roe-4598886"  # stands for all that must not be told
+REFERS = ("entry 2 of the input refers to another entry, which may be sent in another transaction: send that one first, and refer "
+          "to it by the server's id (Observation/ID)")
+PATIENT = "Jane-Roe-4598886"  # a patient's data, which must not be printed
 
 
-def observation(number, wish=None, **more):
+def observation(number, instruction=None, **more):
     made = {"resourceType": "Observation",
             "meta": {"security": [{"system": "http://cibmtr.org/codesystem/transplant-center", "code": "rc_12002"}]},
             "identifier": [{"system": "urn:oid:1.2.3", "value": "%s|lab,%d" % (PATIENT, number)}],
             "status": "final", "subject": {"reference": "Patient/46986"}, **more}
-    if wish:
-        made["meta"]["tag"] = [{"system": "urn:cibmtr-sandbox", "code": wish}]
+    if instruction:
+        made["meta"]["tag"] = [{"system": "urn:cibmtr-sandbox", "code": instruction}]
     return made
 
 
-def observations(count, wishes=None):
-    return [observation(number, (wishes or {}).get(number)) for number in range(1, count + 1)]
+def observations(count, instructions=None):
+    return [observation(number, (instructions or {}).get(number)) for number in range(1, count + 1)]
 
 
 class SubmitObservations(SandboxTest):
@@ -44,12 +44,12 @@ class SubmitObservations(SandboxTest):
                 "--credentials", self.path("account.json"), *options]
 
     def submit(self, *arguments, **more):
-        """Exit status, what was printed, and what was complained of, without what differs from run to run."""
+        """Exit status, standard output, and standard error without what differs from run to run."""
         result = self.run_program(*self.command(*arguments), **more)
         self.assertNotIn(PATIENT, result.stdout + result.stderr)
         self.assertLessEqual(result.stderr.count("\n"), 1)
-        complaint = result.stderr.replace(self.path(""), "").replace("localhost:%d" % self.port, "HOST")
-        return result.returncode, result.stdout, complaint
+        message = result.stderr.replace(self.path(""), "").replace("localhost:%d" % self.port, "HOST")
+        return result.returncode, result.stdout, message
 
     def input(self, entries, name="input.json"):
         return self.write(name, json.dumps(entries))
@@ -63,12 +63,12 @@ class SubmitObservations(SandboxTest):
                        for number in range(first, last + 1))
 
     @staticmethod
-    def each(first, last, fate):
-        return "".join("%d %s\n" % (number, fate) for number in range(first, last + 1))
+    def each(first, last, state):
+        return "".join("%d %s\n" % (number, state) for number in range(first, last + 1))
 
     # What it reads
 
-    def test_sends_in_transactions_of_at_most_50_and_tells_of_each_entry(self):
+    def test_sends_in_transactions_of_at_most_50_and_reports_each_entry(self):
         path = self.input(observations(120))
         self.assertEqual(self.submit(path), (0, self.accepted(1, 120) + "120 of 120 accepted\n", ""))
         self.assertEqual((self.control()["api_calls"], self.stored()), (3, 120))
@@ -95,7 +95,7 @@ class SubmitObservations(SandboxTest):
         self.assertIn('"type":"transaction"', bundle)
 
     def caught_request(self, path):
-        """The body that a server in the API's place is sent."""
+        """The request body that a server in place of the API receives."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             url = "http://localhost:%d" % server.getsockname()[1]
             running = subprocess.Popen(self.command(path, "--api-url", url, "--no-cache")[:3] + [
@@ -111,7 +111,7 @@ class SubmitObservations(SandboxTest):
             running.wait(20)
         return text.decode().split("\r\n\r\n", 1)[1]
 
-    def test_refuses_input_that_it_cannot_send_whole_before_sending_any(self):
+    def test_rejects_faulty_input_before_sending_anything(self):
         good = observation(1)
         bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": good}]}
         cases = [
@@ -119,14 +119,14 @@ class SubmitObservations(SandboxTest):
             (json.dumps(good) + "\n" + PATIENT, "the input is not JSON: see line 2"),
             (json.dumps([good, {"resourceType": "Patient", "id": PATIENT}]),
              "entry 2 of the input is of type Patient; only Observations are sent"),
-            (json.dumps([good, {"id": PATIENT}]), "entry 2 of the input is no FHIR resource; only Observations are sent"),
+            (json.dumps([good, {"id": PATIENT}]), "entry 2 of the input is not a FHIR resource; only Observations are sent"),
             (json.dumps([good, good]), "entry 2 of the input has the same identifier as entry 1"),
             (json.dumps({**bundle, "type": "history"}),
-             "entry 1 of the input begins a Bundle that is no collection, searchset, batch or transaction"),
+             "entry 1 of the input begins a Bundle that is not a collection, searchset, batch or transaction"),
             (json.dumps({**bundle, "entry": [{"resource": good}, {"fullUrl": "urn:uuid:1"}]}),
-             "entry 1 of the input begins a Bundle of which some entry has no resource, or several"),
+             "entry 1 of the input begins a Bundle with an entry that has no resource"),
             (json.dumps({**bundle, "entry": [{"resource": good, "request": {"method": "PUT", "url": "Observation/1"}}]}),
-             "entry 1 of the input begins a Bundle with a request other than POST to Observation, which is all that is sent"),
+             "entry 1 of the input begins a Bundle with a request other than POST to Observation, the only one that is sent"),
             (json.dumps([good, observation(2, subject={"reference": "URN:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"})]),
              REFERS),
             *((json.dumps({**bundle, "entry": [
@@ -134,15 +134,15 @@ class SubmitObservations(SandboxTest):
                 {"fullUrl": "http://lab/fhir/Observation/2",
                  "resource": observation(2, hasMember=[{"reference": reference}])}]}), REFERS)
               for reference in ("Observation/1", "http://lab/fhir/Observation/1", "Observation/1/_history/3")),
-            ('{"a":' * 200000, "the input nests brackets more than 100 deep"),
+            ('{"a":' * 200000, "the input nests brackets more than 100 deep: see line 1"),
             *(('\n' + json.dumps(good).replace('"final"', '"final", "n": ' + number), "the input is not JSON: see line 2")
               for number in ("01", "-.5", "1.", "-", "1e", "1e+", "--1", "0x10", "1.5.2", "-00")),
         ]
-        cases += [(json.dumps(good).encode().replace(b"final", b"fin" + wrong), "the input is not JSON: see line 1")
-                  for wrong in (b"\xff", b"\xc0\xaf", b"\xe2\x82", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80")]
-        for text, complaint in cases:
+        cases += [(b"\n" + json.dumps(good).encode().replace(b"final", b"fin" + wrong),
+                   "the input has a control character or is not UTF-8: see line 2") for wrong in (b"\xff", b"\xc0\xaf", b"\xe2\x82", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80", b"\x00")]
+        for text, expected in cases:
             path = self.write("input.json", text)
-            self.assertEqual(self.submit(path), (2, "", "submit_observations: %s\n" % complaint), text[:999])
+            self.assertEqual(self.submit(path), (2, "", "submit_observations: %s\n" % expected), text[:999])
             self.assertFalse(os.path.exists(path + ".journal"))
         self.assertEqual(self.control()["token_requests"], 0)
 
@@ -157,7 +157,7 @@ class SubmitObservations(SandboxTest):
 
     # How it stops
 
-    def test_a_refused_entry_may_be_left_out_and_an_accepted_one_may_not(self):
+    def test_a_rejected_entry_may_be_removed_and_an_accepted_one_may_not(self):
         entries = observations(52, {51: "refuse"})
         path = self.input(entries)
         self.assertEqual(self.submit(path)[0], 7)
@@ -166,21 +166,21 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(self.submit(path)[0], 0)
         self.assertEqual(self.stored(), 51)
         self.input(entries[:20])
-        status, _, complaint = self.submit(path)
+        status, _, message = self.submit(path)
         self.assertEqual(status, 2)
-        self.assertIn("says that entry 21 was sent, but this input has no such entry: put it back", complaint)
+        self.assertIn("says that entry 21 was sent, but it is missing in this input: restore it", message)
         self.assertEqual(self.stored(), 51)
 
-    def test_stops_at_the_first_refusal_and_goes_on_once_that_is_mended(self):
+    def test_stops_at_the_first_rejection_and_continues_once_it_is_fixed(self):
         path = self.input(observations(120, {57: "refuse"}))
         self.assertEqual(self.submit(path), (
-            7, self.accepted(1, 50) + self.each(51, 56, "unsent (refused with entry 57)") + "57 refused HTTP 422\n" +
-            self.each(58, 100, "unsent (refused with entry 57)") + "50 of 120 accepted\n",
-            "submit_observations: the server refused entry 57, and so all of entries 51 to 100 with HTTP 422 "
-            "(business-rule); its answer, which may name patients, is in input.json.journal.answer\n"))
-        with open(path + ".journal.answer", encoding="utf-8") as file:
+            7, self.accepted(1, 50) + self.each(51, 56, "unsent (rejected with entry 57)") + "57 rejected HTTP 422\n" +
+            self.each(58, 100, "unsent (rejected with entry 57)") + "50 of 120 accepted\n",
+            "submit_observations: the server rejected entry 57, and therefore all of entries 51 to 100 with HTTP "
+            "422 (business-rule); the response, which may name patients, is in input.json.journal.response\n"))
+        with open(path + ".journal.response", encoding="utf-8") as file:
             self.assertEqual(json.load(file)["resourceType"], "OperationOutcome")
-        for name in (path + ".journal", path + ".journal.answer"):
+        for name in (path + ".journal", path + ".journal.response"):
             self.assertEqual(os.stat(name).st_mode & 0o777, 0o600)
         self.assertEqual(self.stored(), 50)
 
@@ -189,16 +189,16 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(self.submit(path), (0, "120 of 120 accepted\n", ""))
         self.assertEqual((self.stored(), self.control()["api_calls"]), (120, 4))
 
-    def test_a_single_entry_that_a_server_refuses_in_a_transaction_is_told_from_the_others(self):
+    def test_a_server_may_reject_a_single_entry_of_a_transaction(self):
         response = [{"response": {"status": "201 Created", "location": "Observation/7"}},
                     {"response": {"status": "422 Unprocessable", "outcome": {"text": PATIENT}}},
                     {"response": {"status": "201", "location": "Observation/8 " + PATIENT}}]
         self.control("/next", {"to": "api", "body": json.dumps(
             {"resourceType": "Bundle", "type": "transaction-response", "entry": response})})
         self.assertEqual(self.submit(self.input(observations(3))), (
-            7, "1 accepted 201 Observation/7\n2 refused 422\n3 accepted 201\n2 of 3 accepted\n",
-            "submit_observations: the server refused entry 2 with HTTP 200; its answer, which may name patients, is in "
-            "input.json.journal.answer\n"))
+            7, "1 accepted 201 Observation/7\n2 rejected 422\n3 accepted 201\n2 of 3 accepted\n",
+            "submit_observations: the server rejected entry 2 with HTTP 200; the response, which may name patients, "
+            "is in input.json.journal.response\n"))
 
     def test_every_entry_that_an_operation_outcome_blames_is_named(self):
         def issue(severity, *indexes):
@@ -212,19 +212,19 @@ class SubmitObservations(SandboxTest):
         path = self.input(observations(4))
         for unclear in (issue("error"), issue("error", ""), issue("error", 4), issue("error", "x")):
             answer_with(issue("error", 1), unclear)
-            self.assertEqual(self.submit(path)[1], self.each(1, 4, "refused HTTP 400") + "0 of 4 accepted\n", unclear)
+            self.assertEqual(self.submit(path)[1], self.each(1, 4, "rejected HTTP 400") + "0 of 4 accepted\n", unclear)
         answer_with(issue("warning", 0), issue("error", 3, 3), issue("fatal", 9, 1), issue("error", 3))
         self.assertEqual(self.submit(path), (
-            7, "1 unsent (refused with entries 2, 4)\n2 refused HTTP 400\n3 unsent (refused with entries 2, 4)\n"
-            "4 refused HTTP 400\n0 of 4 accepted\n",
-            "submit_observations: the server refused entries 2, 4, and so all of entries 1 to 4 with HTTP 400 (invalid); "
-            "its answer, which may name patients, is in input.json.journal.answer\n"))
+            7, "1 unsent (rejected with entries 2, 4)\n2 rejected HTTP 400\n3 unsent (rejected with entries 2, 4)\n"
+            "4 rejected HTTP 400\n0 of 4 accepted\n",
+            "submit_observations: the server rejected entries 2, 4, and therefore all of entries 1 to 4 with HTTP "
+            "400 (invalid); the response, which may name patients, is in input.json.journal.response\n"))
 
-    def test_the_exit_status_tells_refusals_apart(self):
+    def test_the_exit_status_distinguishes_rejections(self):
         for status, exit_status in ((400, 7), (403, 3), (404, 7), (413, 7), (429, 4), (303, 8)):
             self.control("/next", {"to": "api", "status": status, "body": "<html>%s</html>" % PATIENT})
             result = self.submit(self.input(observations(1)))
-            word = "unknown" if status == 303 else "refused"  # 303 is how some servers say that they have it
+            word = "unknown" if status == 303 else "rejected"  # some servers say with 303 that they have it
             self.assertEqual(result[:2], (exit_status, "1 %s HTTP %d\n0 of 1 accepted\n" % (word, status)))
         self.assertEqual(self.submit(self.path("input.json"), "--unknown", "lost")[0], 0)
         self.assertEqual(self.stored(), 1)
@@ -238,57 +238,59 @@ class SubmitObservations(SandboxTest):
         counted = self.control()
         self.assertEqual((counted["token_requests"], counted["api_calls"], counted["observations"]), (2, 4, 120))
 
-    def test_a_second_401_is_a_refusal(self):
+    def test_a_second_401_is_a_rejection(self):
         self.control("/next", {"to": "api", "status": 401, "times": 2})
         result = self.submit(self.input(observations(1)))
-        self.assertEqual(result[:2], (3, "1 refused HTTP 401\n0 of 1 accepted\n"))
+        self.assertEqual(result[:2], (3, "1 rejected HTTP 401\n0 of 1 accepted\n"))
         self.assertEqual(self.control()["token_requests"], 2)
 
-    def test_a_token_that_ends_during_the_run_is_renewed(self):
+    def test_a_token_that_expires_during_the_run_is_renewed(self):
         self.control("/life", 1)
         path = self.input(observations(120, {1: "delay-700", 51: "delay-700"}))
         self.assertEqual(self.submit(path), (0, self.accepted(1, 120) + "120 of 120 accepted\n", ""))
         self.assertEqual((self.control()["token_requests"], self.stored()), (2, 120))
 
-    def test_a_token_that_is_refused_in_the_middle_leaves_the_rest_unsent(self):
+    def test_a_rejected_token_request_in_the_middle_leaves_the_rest_unsent(self):
         self.control("/next", {"to": "api", "status": 401, "after": 1})
         self.control("/next", {"status": 400, "body": json.dumps({"error": "invalid_grant"}), "after": 1})
         path = self.input(observations(100))
-        status, printed, complaint = self.submit(path)
+        status, printed, message = self.submit(path)
         self.assertEqual((status, printed), (
             3, self.accepted(1, 50) + self.each(51, 100, "unsent") + "50 of 100 accepted\n"))
-        self.assertRegex(complaint, r"\Asubmit_observations: rejected: ")
-        status, printed, complaint = self.submit(path)
+        self.assertRegex(message, r"\Asubmit_observations: rejected: ")
+        status, printed, message = self.submit(path)
         self.assertEqual((status, self.control()["token_requests"]), (3, 2), "the next run may not try again either")
 
-    # What nobody knows
+    # What is unknown
 
-    LOST = ("submit_observations: no answer came to entries 51 to 100 (HOST did not answer in time: try again, or "
-            "allow more (timeout)): whether the server has stored them is unknown; run this again for what to do\n")
-    ASKED = ("submit_observations: an earlier run sent entries 51 to 100 and got no answer: find out whether the "
-             "server has them, then say --unknown accepted or --unknown lost; or --if-none-exist, to send them without harm\n")
+    NEXT_STEPS = ("submit_observations: an earlier run sent entries 51 to 100 and got no response: find out whether the server "
+                  "has them, then give --unknown accepted or --unknown lost; or give --if-none-exist to send them again without "
+                  "harm\n")
 
-    def lose_an_answer(self):
-        """The second transaction is stored, and its answer comes too late."""
+    def lose_a_response(self):
+        """The second transaction is stored, and its response comes too late."""
         path = self.input(observations(120, {57: "delay-60000"}))
-        self.assertEqual(self.submit(path, "--timeout", "0.7"), (
-            8, self.accepted(1, 50) + self.each(51, 100, "unknown") + "50 of 120 accepted\n", self.LOST))
+        status, printed, message = self.submit(path, "--timeout", "0.7")
+        self.assertEqual((status, printed), (
+            8, self.accepted(1, 50) + self.each(51, 100, "unknown") + "50 of 120 accepted\n"))
+        self.assertRegex(message, r"\Asubmit_observations: no response to entries 51 to 100 \(.*HOST.*\): whether the server has "
+                                  r"stored them is unknown; run this again to see what to do\n\Z")
         return path
 
-    def test_what_was_sent_without_an_answer_is_unknown_and_never_sent_again_by_itself(self):
-        path = self.lose_an_answer()
+    def test_what_was_sent_without_a_response_is_unknown_and_never_sent_again_by_itself(self):
+        path = self.lose_a_response()
         for _ in range(2):
-            self.assertEqual(self.submit(path), (8, "", self.ASKED))
+            self.assertEqual(self.submit(path), (8, "", self.NEXT_STEPS))
         self.assertEqual((self.stored(), self.control()["api_calls"]), (100, 2))
         self.assertEqual(self.submit(path, "--unknown", "accepted"), (
             0, self.each(51, 100, "accepted (--unknown)") + self.accepted(101, 120) + "120 of 120 accepted\n", ""))
         self.assertEqual(self.stored(), 120)
 
-    def test_without_standard_output_the_journal_has_it_all_and_nothing_else(self):
+    def test_without_standard_output_the_journal_is_complete_and_has_nothing_else(self):
         path = self.input(observations(2))
         closed = self.run_program("sh", "-c", 'exec "$@" >&-', "sh", *self.command(path))
         self.assertEqual((closed.returncode, closed.stderr), (
-            2, "submit_observations: cannot write to standard output; the journal has it all\n"))
+            2, "submit_observations: cannot write to standard output; the journal is complete\n"))
         with open(path + ".journal", encoding="utf-8") as journal:
             self.assertEqual([line.split()[:2] for line in journal.readlines()[1:]],
                              [["1", "sending"], ["2", "sending"], ["1", "accepted"], ["2", "accepted"]])
@@ -299,22 +301,22 @@ class SubmitObservations(SandboxTest):
         path = self.input(observations(100))
         self.assertEqual(self.submit(path), (
             8, self.accepted(1, 50) + self.each(51, 100, "unknown HTTP 502") + "50 of 100 accepted\n",
-            "submit_observations: HTTP 502 came back to entries 51 to 100 and does not tell whether the server has "
-            "stored them; its answer, which may name patients, is in input.json.journal.answer\n"))
+            "submit_observations: HTTP 502 in response to entries 51 to 100 does not say whether the server has stored "
+            "them; the response, which may name patients, is in input.json.journal.response\n"))
         self.assertEqual(self.submit(path, "--unknown", "lost"), (
             0, self.each(51, 100, "unsent (--unknown)") + self.accepted(51, 100) + "100 of 100 accepted\n", ""))
         self.assertEqual(self.stored(), 100)
 
     def test_conditional_creates_send_it_again_without_harm(self):
-        path = self.lose_an_answer()
+        path = self.lose_a_response()
         self.input(observations(120, {57: "delay-60000"}))
         changed = self.submit(path, "--if-none-exist", "--timeout", "0.7")
-        self.assertEqual(changed[0], 8, "an answer may be lost again")
+        self.assertEqual(changed[0], 8, "a response may be lost again")
         self.assertEqual(self.stored(), 100)
         self.control("/next", {"to": "api", "status": 429, "after": 1})
         self.assertEqual(self.submit(path, "--if-none-exist")[:2],
                          (8, self.each(51, 100, "unknown HTTP 429") + "50 of 120 accepted\n"))
-        self.assertEqual(self.submit(path), (8, "", self.ASKED), "refused this time, perhaps stored the first")
+        self.assertEqual(self.submit(path), (8, "", self.NEXT_STEPS), "rejected this time, perhaps stored the first time")
 
     def test_what_is_unknown_stays_so_when_it_cannot_be_sent_again(self):
         self.control("/next", {"to": "api", "status": 502})
@@ -325,19 +327,19 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(self.submit(path, "--if-none-exist")[:2], (8, "1 unknown\n0 of 1 accepted\n"))
         self.assertEqual(self.submit(path, "--no-cache")[0], 8)
 
-    def test_a_server_in_trouble_is_not_one_that_creates_unconditionally(self):
+    def test_an_unavailable_server_is_not_one_that_creates_unconditionally(self):
         for status, exit_status in ((503, 4), (429, 4), (403, 3)):
             self.control("/next", {"to": "api", "status": status})
-            stopped, _, complaint = self.submit(self.input(observations(1)), "--if-none-exist")
+            stopped, _, message = self.submit(self.input(observations(1)), "--if-none-exist")
             self.assertEqual(stopped, exit_status)
-            self.assertIn("answered HTTP %d" % status, complaint)
+            self.assertIn("responded with HTTP %d" % status, message)
         self.assertEqual(self.stored(), 0)
 
     def test_a_server_that_has_it_says_200(self):
         path = self.input(observations(60))
         self.assertEqual(self.submit(path, "--if-none-exist")[0], 0)
         self.assertEqual(self.submit(path, "--if-none-exist", "--journal", self.path("another")), (
-            0, self.accepted(1, 60, status=200).replace("accepted", "accepted (was there already)") +
+            0, self.accepted(1, 60, status=200).replace("accepted", "accepted (existed already)") +
             "60 of 60 accepted\n", ""))
         self.assertEqual(self.stored(), 60)
 
@@ -350,7 +352,7 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(self.submit(self.input(observations(1)), "--if-none-exist")[0], 2)
         self.assertEqual(self.stored(), 0)
 
-    def test_an_answer_that_does_not_speak_of_each_entry_leaves_them_unknown(self):
+    def test_a_response_without_each_entry_leaves_them_unknown(self):
         for body in ("", "<html>", '{"a":' * 100000, json.dumps({"type": "transaction-response", "entry": []}),
                      json.dumps({"type": "transaction-response", "entry": [{"response": {"status": "later"}}]})):
             path = self.input(observations(1), "input%d.json" % len(body))
@@ -358,7 +360,7 @@ class SubmitObservations(SandboxTest):
             status, printed, _ = self.submit(path)
             self.assertEqual((status, printed.splitlines()[1]), (8, "0 of 1 accepted"))
 
-    def test_who_dies_on_the_way_leaves_what_was_sent_as_unknown(self):
+    def test_a_killed_program_leaves_what_was_sent_as_unknown(self):
         path = self.input(observations(60, {1: "delay-60000"}))
         running = subprocess.Popen(self.command(path), env=self.environment, stdout=subprocess.DEVNULL)
         self.addCleanup(running.kill)
@@ -370,9 +372,9 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(locked, (2, "", "submit_observations: the journal input.json.journal is in use by another process\n"))
         running.kill()
         running.wait()
-        status, printed, complaint = self.submit(path)
+        status, printed, message = self.submit(path)
         self.assertEqual((status, printed), (8, ""))
-        self.assertIn("an earlier run sent entries 1 to 50 and got no answer", complaint)
+        self.assertIn("an earlier run sent entries 1 to 50 and got no response", message)
 
     def test_a_server_that_cannot_be_reached_leaves_all_unsent(self):
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -391,20 +393,20 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(self.submit(path)[0], 0)
         self.input([observation(1), observation(3)])
         self.assertEqual(self.submit(path), (
-            2, "", "submit_observations: the journal input.json.journal says that entry 2 was sent, but it is another in this "
-            "input: put it back; with another journal all would be sent again\n"))
+            2, "", "submit_observations: the journal input.json.journal says that entry 2 was sent, but it differs in this "
+            "input: restore it; with another journal everything would be sent again\n"))
         self.input(observations(1))
         self.assertEqual(self.submit(path)[0], 2)
         self.input(observations(3))
-        self.assertEqual(self.submit(path), (0, self.accepted(3, 3) + "3 of 3 accepted\n", ""), "a longer input goes on")
+        self.assertEqual(self.submit(path), (0, self.accepted(3, 3) + "3 of 3 accepted\n", ""), "a longer input continues")
         command = self.command(path)
         command[command.index(self.api_url)] = self.api_url + "/other"
-        self.assertIn("is of another server, or is no journal: name one for this server (--journal)", self.run_program(*command).stderr)
+        self.assertIn("is not a journal, or belongs to another server: name one for this server (--journal)", self.run_program(*command).stderr)
         other = self.write("other", "no journal, without a line break")
         self.assertEqual(self.submit(path, "--journal", other)[0], 2)
-        self.assertEqual(os.stat(other).st_size, 32, "what is no journal is left alone")
+        self.assertEqual(os.stat(other).st_size, 32, "another file is left alone")
 
-    def test_a_damaged_journal_is_not_gone_on_with(self):
+    def test_a_damaged_journal_is_not_continued(self):
         path = self.input(observations(2))
         self.assertEqual(self.submit(path)[0], 0)
         with open(path + ".journal", "a", encoding="utf-8") as journal:
@@ -413,46 +415,45 @@ class SubmitObservations(SandboxTest):
         with open(path + ".journal", "a", encoding="utf-8") as journal:
             journal.write("accepted 2\n")
         self.assertEqual(self.submit(path), (
-            2, "", "submit_observations: the journal input.json.journal is damaged in line 7: mend it; with another journal all "
-            "would be sent again\n"))
+            2, "", "submit_observations: the journal input.json.journal is damaged in line 7: repair it; with another journal "
+            "everything would be sent again\n"))
 
-    def test_what_is_no_file_is_neither_input_nor_journal(self):
+    def test_input_and_journal_must_be_files(self):
         path = self.input(observations(1))
         os.mkfifo(self.path("fifo"))
         for journal in ("/dev/full", self.path("fifo")):
-            status, _, complaint = self.submit(path, "--journal", journal)
+            status, _, message = self.submit(path, "--journal", journal)
             self.assertEqual(status, 2)
-            self.assertIn("is not a file: name another one (--journal)", complaint)
+            self.assertIn("is not a file: name another one (--journal)", message)
         folder = os.open(self.path(""), os.O_RDONLY)
         self.addCleanup(os.close, folder)
         journal = ("--journal", self.path("new"))
         for arguments, more in (((self.path(""), *journal), {}), (("-", *journal), {"stdin": folder})):
-            status, _, complaint = self.submit(*arguments, **more)
+            status, _, message = self.submit(*arguments, **more)
             self.assertEqual(status, 2)
-            self.assertIn("cannot be read (Is a directory)", complaint)
+            self.assertIn("cannot be read (Is a directory)", message)
         self.assertEqual(self.control()["token_requests"], 0)
 
-    def test_a_line_that_was_cut_off_counts_as_none(self):
+    def test_an_incomplete_last_line_does_not_count(self):
         path = self.input(observations(2))
         self.assertEqual(self.submit(path)[0], 0)
         with open(path + ".journal", "r+", encoding="utf-8") as journal:
             text = journal.read()
             journal.seek(0)
             journal.truncate(len(text) - 10)
-        status, _, complaint = self.submit(path)
+        status, _, message = self.submit(path)
         self.assertEqual(status, 8)
-        self.assertIn("an earlier run sent entry 2 and got no answer", complaint)
+        self.assertIn("an earlier run sent entry 2 and got no response", message)
 
-    def test_a_full_disk_stops_it_before_it_sends(self):
+    def test_a_file_size_limit_stops_it_before_it_sends_and_does_not_kill_it(self):
         path = self.input(observations(60))
         limit = len("journal 1 of what was sent to %s\n" % self.api_url) + 100
-        result = self.submit(path, restore_signals=False,  # which leaves SIGXFSZ ignored
-                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        result = self.submit(path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
         self.assertEqual(result, (2, "0 of 60 accepted\n", "submit_observations: the journal input.json.journal cannot be "
                                   "written (File too large)\n"))
         self.assertEqual(self.control()["api_calls"], 0)
-        self.assertLess(os.stat(path + ".journal").st_size, limit)  # no line cut short is left
-        self.assertEqual(self.submit(path)[0], 0, "what was never sent is not called unknown")
+        self.assertLess(os.stat(path + ".journal").st_size, limit)  # no incomplete line is left
+        self.assertEqual(self.submit(path)[0], 0, "what was never sent is not unknown")
         self.assertEqual(self.stored(), 60)
 
     # For people
@@ -482,41 +483,37 @@ class ManyThreads(SandboxTest):
     def test_share_one_token(self):
         result = self.run_it(16, 5)
         self.assertEqual((result.returncode, result.stdout, result.stderr),
-                         (0, "16 threads: 80 calls answered, 0 failed, token requests: 1\n", ""))
+                         (0, "16 threads: 80 calls succeeded, 0 failed, token requests: 1\n", ""))
         self.assertEqual(self.control()["api_calls"], 80)
 
     def test_renew_it_together(self):
         self.control("/next", {"to": "api", "status": 401, "times": 4})
-        self.assertEqual(self.run_it(4, 3).stdout, "4 threads: 12 calls answered, 0 failed, token requests: 2\n")
+        self.assertEqual(self.run_it(4, 3).stdout, "4 threads: 12 calls succeeded, 0 failed, token requests: 2\n")
 
     def test_a_failure_ends_no_thread(self):
         self.control("/next", {"status": 400, "body": '{"error": "invalid_grant"}'})
         result = self.run_it(4, 3)
         self.assertEqual((result.returncode, result.stdout),
-                         (1, "4 threads: 0 calls answered, 12 failed, token requests: 1\n"))
+                         (1, "4 threads: 0 calls succeeded, 12 failed, token requests: 1\n"))
 
 
 class InterfaceEngine(SandboxTest):
     def run_it(self, calls):
         result = self.run_program(INTERFACE_ENGINE, self.token_url, self.api_url, self.path("ca.pem"),
                                   self.path("account.json"), str(calls))
-        return result.returncode, re.sub(r"\d+\.\d s", "N s", result.stdout), result.stderr
+        return result.returncode, re.sub(r"\d+ s", "N s", result.stdout), result.stderr
 
     def test_logs_each_renewal(self):
         self.control("/next", {"to": "api", "status": 401, "after": 1})
-        self.assertEqual(self.run_it(2), (0, """\
-log: token renewed (no living token), request 1; the next in N s, it ends in N s
-call 1: HTTP 200, token newly requested, N s left of it
-log: token renewed (refused by the API), request 2; the next in N s, it ends in N s
-call 2: HTTP 200, token newly requested, N s left of it
-""", ""))
+        log = "log: renewed: a token was requested; request %d; expires in N s, the next renewal in N s\n"
+        self.assertEqual(self.run_it(2), (0, log % 1 + "call 1: HTTP 200, token newly requested\n" + log % 2 +
+                                          "call 2: HTTP 200, token newly requested\n", ""))
 
-    def test_goes_on_after_a_failure(self):
+    def test_continues_after_a_failure(self):
         self.control("/next", {"status": 503})
-        status, printed, complaint = self.run_it(3)
-        self.assertEqual((status, complaint), (1, ""))
-        self.assertRegex(printed, r"\Alog: token not renewed \(.*\), request 1, failure 1: .*503.*\n"
-                                  r"call 1: not made: unavailable\n")
+        status, printed, message = self.run_it(3)
+        self.assertEqual((status, message), (1, ""))
+        self.assertRegex(printed, r"\Alog: failed: unavailable: .*503.*; request 1\ncall 1: no response: unavailable\n")
         self.assertRegex(printed, r"call 3: HTTP 200")
 
 

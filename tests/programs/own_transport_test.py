@@ -75,14 +75,14 @@ class OwnTransport(SandboxTest):
     def test_a_redirect_is_reported_and_not_followed(self):
         for status in (301, 302, 303, 307, 308):
             before = self.control("/next", {"status": status, "headers": {"Location": self.token_url}})["token_requests"]
-            self.expect_failure(self.call(), "malformed", "Redirects are not followed")
+            self.expect_failure(self.call(), "invalid_response", "Redirects are not followed")
             self.assertEqual(self.control()["token_requests"], before + 1)
 
     def test_a_token_answer_over_64_KiB_is_refused(self):
         self.control("/next", {"status": 200, "body": " " * (64 * 1024 + 1)})
-        self.expect_failure(self.call(), "malformed", "more than is allowed")
+        self.expect_failure(self.call(), "invalid_response", "more than is allowed")
 
-    def test_an_answer_that_is_not_http_is_malformed_since_the_password_was_sent(self):
+    def test_an_answer_that_is_not_http_is_invalid_response_since_the_password_was_sent(self):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
                         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", self.path("key.pem"),
                         "-out", self.path("mail.pem")], check=True, capture_output=True, timeout=30)
@@ -97,7 +97,7 @@ class OwnTransport(SandboxTest):
                     client.sendall(greeting)
             thread = threading.Thread(target=greet)
             thread.start()
-            self.expect_failure(self.call(token_url=url, ca="mail.pem"), "malformed", "what is not HTTP")
+            self.expect_failure(self.call(token_url=url, ca="mail.pem"), "invalid_response", "what is not HTTP")
             thread.join()
 
     def test_plain_http_is_never_spoken(self):

@@ -115,8 +115,8 @@ check "curl: a Basic header made by hand" 200 \
   "$(ask "$(config header "Authorization: Basic $unbroken")" "${by_client[@]}")"
 wrapped=$(printf '%s:%s' "$client_id" "$client_secret" | base64 -w 76)
 check "curl: base64 wraps the sandbox's credentials" yes "$([ "$wrapped" != "$unbroken" ] && echo yes)"
-check "curl: a wrapped Basic header" 401 \
-  "$(ask "$(config header "Authorization: Basic $wrapped")" "${by_client[@]}")"
+status=$(ask "$(config header "Authorization: Basic $wrapped")" "${by_client[@]}")
+check "curl: a wrapped Basic header is rejected" yes "$([ "$status" = 401 ] || [ "$status" = 400 ] && echo yes)"
 
 curl -q --silent --max-time 20 --output /dev/null "$TOKEN_URL"
 check "curl: without the CA file the certificate is refused" 60 $?
@@ -179,7 +179,7 @@ check "the sandbox printed no secret and no token" no $leaked
 
 kill "$sandbox"
 wait "$sandbox"
-check "the sandbox ends cleanly when it is told to" 0 $?
+check "the sandbox ends cleanly after SIGTERM" 0 $?
 sandbox=
 
 echo "sandbox_clients: $passed passed, $failed failed"
