@@ -232,8 +232,9 @@ class renewal {
     record known = latest_;
     known.has_lease = false;
     is_store_usable_ = tools_.store && use_store([&] {
+                         secret const before = text_;
                          boot_clock::time_point const now = read_store();
-                         refused_replaces_ = latest_.has_lease ? 0 : refused_replaces_;
+                         refused_replaces_ = text_.reveal() == before.reveal() ? refused_replaces_ : 0;
                          latest_.add_local(known, now);
                        });
     if (!is_store_usable_) {
@@ -464,7 +465,7 @@ class renewal {
   record& latest_ = result_.latest;
   secret text_;  ///< what the store held when it was last read or written
   bool is_store_usable_ = false;
-  int refused_replaces_ = 0;  ///< without a visible lease
+  int refused_replaces_ = 0;  ///< in a row, although the record did not change
 };
 
 /// A new token, or the failure with the time of the next attempt if there is a store to enforce it.
