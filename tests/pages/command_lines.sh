@@ -31,6 +31,8 @@ run 'python3 tests/pages/snippets.py >snippets.cpp'
 run 'g++ -std=c++11 -Wall -Wextra -Wno-unused -fsyntax-only -DCIBMTR_AUTH_HTTPLIB=1 -Isingle_include snippets.cpp \
   $(pkg-config --cflags cpp-httplib openssl)'
 
+run 'g++ -std=c++11 -Wall -Wextra -fsyntax-only -Isingle_include tests/pages/reference/examples.cpp'
+
 # The core links with nothing.
 run 'g++ -std=c++11 -DCIBMTR_AUTH_HTTPS=0 -Isingle_include -Itests tests/packages/switches/https_off.cpp \
   tests/support/main.cpp && ./a.out'

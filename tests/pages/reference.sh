@@ -25,6 +25,11 @@ mkdir -p build/reference
   ) | sed -E '/^"(.*)" -> "\1";$/d' | sort -u
   echo '}'
 } | tred >build/reference/headers.dot
+# The examples, without the short name of the namespace, which Doxygen cannot follow.
+mkdir build/reference/examples
+cp tests/pages/reference/examples.cpp examples/*.cpp examples/*.hpp build/reference/examples
+tests/pages/snippets.py >build/reference/examples/pieces.cpp
+sed -i -e '/^namespace auth = cibmtr_auth;$/d' -e 's/\bauth::/cibmtr_auth::/g' build/reference/examples/*
 version=$(sed -n 's/^#define CIBMTR_AUTH_VERSION "\(.*\)"$/\1/p' include/cibmtr_auth/config.hpp)
 {
   cat tests/pages/reference/Doxyfile
@@ -43,4 +48,15 @@ if grep -rlE 'v1_0|cibmtr_auth::detail' build/reference/html --include='*.html';
   echo "FAILED: these pages show names that are not for users"
   exit 1
 fi
+# Every function has an example.
+python3 - build/reference/html/namespacecibmtr__auth.html docs/reference.md <<'PYTHON'
+import pathlib, re, sys
+html, page = (pathlib.Path(name).read_text(encoding="utf-8") for name in sys.argv[1:])
+shown = {}
+for name, text in re.findall(r'(?s)<h2 class="memtitle">.*?</span>(\w+)\(\)(.*?)(?=<h2 class="memtitle">|$)', html):
+    shown[name] = shown.get(name, False) or "Examples</dt>" in text
+missing = [name for name, has_example in shown.items() if not has_example]
+if len(shown) < 15 or missing:
+    sys.exit("FAILED: of %d functions these have no example: %s" % (len(shown), ", ".join(missing)))
+PYTHON
 echo "build/reference/html/index.html"
