@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The examples against the sandbox, with their outputs.
-Usage: examples_test.py CIBMTR_SANDBOX SUBMIT_OBSERVATIONS MANY_THREADS INTERFACE_ENGINE"""
+Usage: examples_test.py CIBMTR_SANDBOX SUBMIT_OBSERVATIONS MANY_THREADS INTERFACE_ENGINE HTTPLIB_CLIENT C_CLIENT"""
 
 import fcntl
 import json
@@ -18,7 +18,8 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from support.sandbox import SandboxTest
 
-SandboxTest.sandbox_program, SUBMIT, MANY_THREADS, INTERFACE_ENGINE = (os.path.abspath(one) for one in sys.argv[1:5])
+SandboxTest.sandbox_program, SUBMIT, MANY_THREADS, INTERFACE_ENGINE, HTTPLIB_CLIENT, C_CLIENT = (
+    os.path.abspath(one) for one in sys.argv[1:7])
 REFERS = ("entry 2 of the input refers to another entry, which may be sent in another transaction: send that one first, and refer "
           "to it by the server's id (Observation/ID)")
 PATIENT = "Jane-Roe-4598886"  # a patient's data, which must not be printed
@@ -517,5 +518,40 @@ class InterfaceEngine(SandboxTest):
         self.assertRegex(printed, r"call 3: HTTP 200")
 
 
+class HttplibClient(SandboxTest):
+    def run_it(self):
+        return self.run_program(HTTPLIB_CLIENT, self.token_url, self.api_url, self.path("ca.pem"), self.path("account.json"))
+
+    def test_calls_the_api_with_cpp_httplib(self):
+        self.assertEqual(self.run_it().stdout, "HTTP 200, token requests: 1\n")
+
+    def test_renews_once_after_a_401(self):
+        self.control("/next", {"to": "api", "status": 401})
+        self.assertEqual(self.run_it().stdout, "HTTP 200, token requests: 2\n")
+        self.control("/next", {"to": "api", "status": 401, "times": 2})
+        self.assertEqual(self.run_it().stdout, "HTTP 401, token requests: 2\n")
+
+
+class CInterface(SandboxTest):
+    def run_it(self, credentials="account.json"):
+        return self.run_program(C_CLIENT, self.token_url, self.path("ca.pem"), self.path(credentials))
+
+    def test_a_c_program_gets_a_token_and_another_one_after_a_401(self):
+        result = self.run_it()
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertRegex(result.stdout, r"\Agot an Authorization value of 1\d\d\d characters\n\Z")
+        self.assertEqual(self.control()["token_requests"], 2)
+
+    def test_an_error_crosses_the_boundary_as_a_status_and_a_text(self):
+        with open(self.path("account.json"), encoding="utf-8") as file:
+            self.write("wrong.json", json.dumps({**json.load(file), "password": "not-this-one"}))
+        result = self.run_it("wrong.json")
+        self.assertEqual((result.returncode, result.stdout), (3, ""))
+        self.assertRegex(result.stderr, r"\Ac_client: .*invalid_grant")
+        missing = self.run_it("missing.json")
+        self.assertEqual(missing.returncode, 2)
+        self.assertIn("credentials file", missing.stderr)
+
+
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1] + sys.argv[5:])
+    unittest.main(argv=sys.argv[:1] + sys.argv[7:])
