@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A credentials file, whatever it holds: credentials that are what it says, or an error that quotes nothing of it.
+// Any credentials file: credentials that are what it says, or an error that quotes nothing of it.
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -23,14 +23,9 @@ std::string file_with(std::string const& content) {
 
 void check_error(error const& thrown) {
   std::string const message = thrown.what();
-  promise(thrown.kind() == error_kind::configuration, "what is wrong with a file is the configuration");
+  promise(thrown.kind() == error_kind::configuration, "a bad file is a configuration error");
   promise(message.find(fuzz::mark) == std::string::npos, "no message quotes the file");
   promise(fuzz::is_printable_ascii(message), "a message is one line");
-}
-
-bool same(credentials const& a, credentials const& b) {
-  return a.client_id == b.client_id && a.client_secret.reveal() == b.client_secret.reveal() && a.scope == b.scope &&
-         a.username == b.username && a.password.reveal() == b.password.reveal();
 }
 
 std::string as_json(credentials const& c) {
@@ -43,23 +38,23 @@ std::string as_json(credentials const& c) {
   return picojson::value(all).serialize();
 }
 
-/// What `check` lets through can be sent: it splits no header and no body.
+/// What `validate` accepts can be sent: it splits no header and no body.
 void check_request(credentials const& c) {
-  auto const thrown = fuzz::error_of([&c] { check(c); });
+  auto const thrown = fuzz::error_of([&c] { c.validate(); });
   if (thrown) {
     check_error(*thrown);
     return;
   }
   for (basic_encoding encoding : {basic_encoding::plain, basic_encoding::form_encoded}) {
-    auto const refused = fuzz::error_of([&] {
-      http_request const request = make_token_request(test_environment, c, encoding);
+    auto const rejected = fuzz::error_of([&] {
+      http_request const request = detail::make_token_request(test_environment(), c, encoding);
       for (auto const& field : request.headers) {
         promise(fuzz::is_printable_ascii(field.second.reveal()), "a header is one line");
       }
       promise(fuzz::is_printable_ascii(request.body.reveal()), "a body is one line");
     });
-    promise(!refused || (encoding == basic_encoding::plain && c.client_id.find(':') != std::string::npos),
-            "only a colon in a plain client id is refused");
+    promise(!rejected || (encoding == basic_encoding::plain && c.client_id.find(':') != std::string::npos),
+            "only a colon in a plain client id is rejected");
   }
 }
 
@@ -71,8 +66,8 @@ void check_json_file(std::string const& content) {
     check_error(*thrown);
     return;
   }
-  promise(fuzz::json_grammar::is_object(content), "only a JSON object is taken");
-  promise(same(credentials_from_file(file_with(as_json(found))), found), "credentials are read back");
+  promise(fuzz::json_grammar::is_object(content), "only a JSON object is accepted");
+  promise(detail::are_equal(credentials_from_file(file_with(as_json(found))), found), "credentials are read back");
   check_request(found);
 }
 
@@ -85,12 +80,13 @@ void check_plain_file(std::string const& content) {
     check_error(*thrown);
     bool const has_mark = content.compare(0, 3, "\xEF\xBB\xBF") == 0 || content.compare(0, 2, "\xFF\xFE") == 0 ||
                           content.compare(0, 2, "\xFE\xFF") == 0;
-    promise(content.size() > 65536 || has_mark, "only a BOM and length are refused");
+    promise(content.size() > 65536 || has_mark, "only a BOM and length are rejected");
     return;
   }
-  promise(password == content || password + "\n" == content || password + "\r\n" == content, "one line break goes");
-  promise(password.size() < content.size() || content.empty() || content.back() != '\n', "and it does go");
-  promise(password + "\n" != content || password.empty() || password.back() != '\r', "with the CR before it");
+  promise(password == content || password + "\n" == content || password + "\r\n" == content,
+          "one line break is dropped");
+  promise(password.size() < content.size() || content.empty() || content.back() != '\n', "a line break is dropped");
+  promise(password + "\n" != content || password.empty() || password.back() != '\r', "with its CR");
 }
 
 void credentials_file(std::string const& input) {

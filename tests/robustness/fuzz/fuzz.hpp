@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What every fuzz target shares: a list of targets, a promise that aborts when it is broken, a second opinion on JSON.
+// What all fuzz targets use: a list of targets, a promise that aborts when it is broken, a JSON grammar of our own.
 
 #ifndef CIBMTR_AUTH_TESTS_FUZZ_HPP
 #define CIBMTR_AUTH_TESTS_FUZZ_HPP
@@ -39,7 +39,7 @@ inline void promise(bool is_kept, char const* what) {
   }
 }
 
-/// The error that came out, empty for none. Anything else that comes out ends the program.
+/// The error that was thrown; null if none was. Any other exception ends the program.
 template <typename Call>
 std::shared_ptr<cibmtr_auth::error const> error_of(Call call) {
   try {
@@ -50,7 +50,7 @@ std::shared_ptr<cibmtr_auth::error const> error_of(Call call) {
   return nullptr;
 }
 
-/// `~` in an input stands for this, which no message of the library holds: found there, the input was quoted.
+/// What `~` in an input stands for. No message of the library contains it, unless it quotes the input.
 static char const mark[] = "Qz7Kv";
 
 inline std::string replaced(std::string text, std::string const& from, std::string const& to) {
@@ -95,11 +95,12 @@ inline std::string decoded(std::string const& text, bool plus_is_space) {
   return bytes;
 }
 
-/// Whether a text is one JSON object by the grammar of RFC 8259, where surrogates come in pairs.
+/// Whether a text is one JSON object by the grammar of RFC 8259, where surrogates come in pairs. Numbers may be as sloppy as
+/// picojson accepts them: `01`, `1.`, `-.5`.
 class json_grammar {
  public:
   static bool is_object(std::string const& text) { return json_grammar(text).is_object_; }
-  /// A name at the top that was spelt the same way before. Spelt in another way it is not noticed.
+  /// Whether a name at the top is repeated in the same spelling. Another spelling is not noticed.
   static bool repeats_a_name(std::string const& text) { return json_grammar(text).repeats_; }
 
  private:
@@ -131,11 +132,15 @@ class json_grammar {
     return rest_ != start;
   }
   bool number() {
-    take('-');
-    if (!take('0') && !digits()) {
+    bool const is_negative = take('-');
+    bool has_digits = digits();
+    if (!has_digits && !is_negative) {
       return false;
     }
-    if (take('.') && !digits()) {
+    if (take('.')) {
+      has_digits = digits() || has_digits;
+    }
+    if (!has_digits) {
       return false;
     }
     return (take('e') || take('E')) ? (take('+') || take('-'), digits()) : true;
@@ -219,18 +224,18 @@ class json_grammar {
   std::set<std::string> names_;
 };
 
-/// `json_object` takes what is one object by the grammar, and refuses one for no other reasons than these two.
+/// `json_object` accepts what is one object by the grammar, and rejects one for these reasons only.
 inline void check_json(std::string const& text) {
   cibmtr_auth::detail::json_object object;
-  bool const is_taken = object.read(text);
+  bool const is_accepted = object.read(text);
   std::string const problem = object.problem();
-  promise(is_taken == problem.empty(), "a text is taken or has a problem");
-  bool const may_refuse =
-      problem == "names a member twice" || problem == "is nested too deeply" || problem == "has more than 64 members";
+  promise(is_accepted == problem.empty(), "a text is accepted or has a problem");
+  bool const may_reject = problem == "has the same member twice" || problem == "is nested too deeply" ||
+                          problem == "has more than 64 members";
   bool const is_object = json_grammar::is_object(text);
-  promise(!is_taken || is_object, "what is taken is one object by RFC 8259");
-  promise(!is_taken || !json_grammar::repeats_a_name(text), "no name is taken twice");
-  promise(is_taken || !is_object || may_refuse, "what is one object by RFC 8259 is taken");
+  promise(!is_accepted || is_object, "what is accepted is one object by RFC 8259");
+  promise(!is_accepted || !json_grammar::repeats_a_name(text), "no name is accepted twice");
+  promise(is_accepted || !is_object || may_reject, "what is one object by RFC 8259 is accepted");
 }
 
 }  // namespace fuzz

@@ -11,19 +11,19 @@ namespace fuzz {
 /// The status in a line, header fields in lines, an empty line, the body.
 inline cibmtr_auth::http_response response(std::string const& input) {
   std::size_t const head_end = input.find("\n\n");
-  cibmtr_auth::http_response answer;
+  cibmtr_auth::http_response result;
   for (std::string const& line : lines(input.substr(0, head_end))) {
     std::size_t const colon = line.find(':');
     if (colon == std::string::npos) {
-      answer.status = std::atoi(line.substr(0, 9).c_str());
+      result.status = std::atoi(line.substr(0, 9).c_str());
     } else {
-      answer.headers.emplace_back(line.substr(0, colon), line.substr(colon + 1));
+      result.headers.emplace_back(line.substr(0, colon), line.substr(colon + 1));
     }
   }
   if (head_end != std::string::npos) {
-    answer.body = input.substr(head_end + 2);
+    result.body = input.substr(head_end + 2);
   }
-  return answer;
+  return result;
 }
 
 }  // namespace fuzz

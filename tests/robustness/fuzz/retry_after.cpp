@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Waits and dates, whatever a header holds.
+// Waits and dates in any header.
 
 #include <ctime>
 
@@ -31,16 +31,16 @@ std::vector<long> numbers(std::string const& text) {
   return all;
 }
 
-/// A date that was read says what the C library's calendar says of that second.
+/// A date agrees with the C library's calendar.
 void check_date(std::string const& text) {
-  long long const time = parse_http_date(text);
+  long long const time = detail::parse_http_date(text);
   promise(time >= -1 && time <= 253402300800, "a date lies between 1970 and 9999");
   if (time < 0) {
     return;
   }
   std::vector<long> const said = numbers(text);
   if (said.size() != 5) {
-    return;  // blanks may be missing: 31-Dec-6923:59:59
+    return;  // spaces may be missing: 31-Dec-6923:59:59
   }
   bool const is_asctime = text.find(',') == std::string::npos;
   long const year = said[is_asctime ? 4 : 1];
@@ -60,50 +60,48 @@ void check_written_date(std::string const& input) {
   std::uint64_t number = 0;
   std::memcpy(&number, input.data(), (std::min)(input.size(), sizeof number));
   auto const time = static_cast<std::time_t>(number % 253402300800);
-  promise(parse_http_date(written("%a, %d %b %Y %H:%M:%S GMT", time)) == time, "IMF-fixdate");
-  promise(parse_http_date(written("%a %b %e %H:%M:%S %Y", time)) == time, "asctime");
+  promise(detail::parse_http_date(written("%a, %d %b %Y %H:%M:%S GMT", time)) == time, "IMF-fixdate");
+  promise(detail::parse_http_date(written("%a %b %e %H:%M:%S %Y", time)) == time, "asctime");
   auto const short_time = static_cast<std::time_t>(number % 3155760000);
-  promise(parse_http_date(written("%A, %d-%b-%y %H:%M:%S GMT", short_time)) == short_time, "RFC 850");
+  promise(detail::parse_http_date(written("%A, %d-%b-%y %H:%M:%S GMT", short_time)) == short_time, "RFC 850");
 }
 
-long long wait(http_response const& answer) {
-  long long const seconds = read_retry_after(answer).count();
-  promise(seconds >= 0 && seconds <= 86400, "a wait is a day at the most");
+long long wait(http_response const& response) {
+  long long const seconds = detail::read_retry_after(response).count();
+  promise(seconds >= 0 && seconds <= 86400, "a wait is at most a day");
   return seconds;
 }
 
 void retry_after(std::string const& input) {
-  http_response answer = fuzz::response(input);
+  http_response response = fuzz::response(input);
   check_written_date(input);
-  for (auto const& field : answer.headers) {
-    check_date(detail::trimmed(field.second));
+  for (auto const& field : response.headers) {
+    check_date(detail::trim(field.second));
   }
 
-  // The last of several, so that there is always one and the local clock is not asked.
-  answer.headers.emplace_back("Date", "Sun, 06 Nov 1994 08:49:37 GMT");
-  long long const seconds = wait(answer);
+  // After all others, so that the local clock is never read.
+  response.headers.emplace_back("Date", "Sun, 06 Nov 1994 08:49:37 GMT");
+  long long const seconds = wait(response);
   bool asks = false;
-  for (auto& field : answer.headers) {
-    asks =
-        asks || detail::same_text(field.first, "Retry-After") || detail::same_text(field.first, "X-Rate-Limit-Reset");
+  for (auto& field : response.headers) {
+    asks = asks || detail::iequals(field.first, "Retry-After") || detail::iequals(field.first, "X-Rate-Limit-Reset");
     for (char& c : field.first) {
       c = std::isalpha(static_cast<unsigned char>(c)) ? static_cast<char>(c ^ 0x20) : c;
     }
     field.second = "\t " + field.second + " \r\n";
   }
-  promise(asks || seconds == 0, "who asks for no time gets none");
-  promise(wait(answer) == seconds, "names are read in any case, values without the blanks around them");
+  promise(asks || seconds == 0, "no wait unless a header asks for one");
+  promise(wait(response) == seconds, "names are read in any case, values without the spaces around them");
 
-  answer.headers.emplace_back("X-Rate-Limit-Limit", "0");
-  answer.headers.emplace_back("X-Rate-Limit-Remaining", "0");
-  long long const retry = wait(answer);
+  response.headers.emplace_back("X-Rate-Limit-Limit", "0");
+  response.headers.emplace_back("X-Rate-Limit-Remaining", "0");
+  long long const retry = wait(response);
   promise(retry <= seconds || seconds == 0, "the concurrency limit adds nothing");
 
-  // A delay of its own stands alone, and beside the rest it is waited for.
   http_response alone;
   long long const delay = static_cast<unsigned char>(input.empty() ? 'x' : input[0]) * 1000LL;
   alone.headers.emplace_back("Retry-After", std::to_string(delay));
-  promise(wait(alone) == (std::min)(delay, 86400LL), "a delay is taken as it stands");
+  promise(wait(alone) == (std::min)(delay, 86400LL), "a delay is taken as it is");
 }
 
 fuzz::registered const here("retry_after", retry_after);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Any answer becomes a token that keeps its promises, or an error that gives nothing away.
+// Any response becomes a token that keeps its promises, or an error that contains no secret.
 
 #define CIBMTR_AUTH_HTTPS 0
 #include "response.hpp"
@@ -7,51 +7,70 @@
 namespace {
 
 using namespace cibmtr_auth;
+using detail::attempt_row;
+using detail::token_error;
 using fuzz::promise;
 
-/// None of what was sent in confidence, encoded in whatever way.
-bool is_discreet(std::string const& text) {
-  for (std::string const& form : {text, fuzz::decoded(text, false), fuzz::decoded(text, true)}) {
-    for (char const* secret : {"s3cr3t-of-client", "pa55 w&rd", "MG9hMWNsaWVudDpzM2NyM3Qtb2YtY2xpZW50"}) {
-      if (form.find(secret) != std::string::npos) {
-        return false;
-      }
+/// Whether a text contains none of the secrets that were sent, as they are or as a request encodes them.
+bool is_discreet(std::string const& text, bool has_account) {
+  for (char const* of_client : {"s3cr3t-of-client", "czNjcjN0LW9mLWNsaWVudA", "MG9hMWNsaWVudDpzM2NyM3Qtb2YtY2xpZW50"}) {
+    if (text.find(of_client) != std::string::npos) {
+      return false;
+    }
+  }
+  for (char const* of_account : {"pa55 w&rd", "pa55+w%26rd", "cGE1NSB3JnJk"}) {
+    if (has_account && text.find(of_account) != std::string::npos) {
+      return false;
     }
   }
   return true;
 }
 
-void check_error(error const& thrown, http_response const& answer) {
+void check_error(token_error const& thrown, http_response const& response, bool has_account) {
   std::string const message = thrown.what();
-  promise(fuzz::is_printable_ascii(message) && message.size() < 1000, "a message is one short line");
-  promise(is_discreet(message), "a message repeats no secret");
-  promise(is_discreet(thrown.oauth_error()), "a code repeats no secret");
-  promise(thrown.http_status() == answer.status, "an error tells the status");
+  promise(fuzz::is_printable_ascii(message) && message.size() < 1200, "a message is one short line");
+  promise(is_discreet(message, has_account), "a message contains no secret");
+  promise(thrown.oauth_error().empty() || detail::is_known_code(thrown.oauth_error()), "a code is a known one");
+  promise(thrown.http_status() == response.status, "an error has the status");
+  promise(thrown.was_sent(), "a response means that the request was sent");
   auto const wait = thrown.retry_after().count();
-  promise(wait >= 0 && wait <= 86400, "a wait is a day at the most");
+  promise(wait >= 0 && wait <= 86400, "a wait is at most a day");
 
-  int const status = answer.status;
-  bool const is_transient = status == 408 || status == 429 || (status >= 500 && status <= 599);
-  switch (thrown.kind()) {
-    case error_kind::rejected:
-      promise(!is_transient && (status == 200 || (status >= 400 && status <= 499)), "only a 4xx or a 200 rejects");
-      promise(wait == 0, "a rejection names no time");
+  int const status = response.status;
+  bool const is_verdict = (status >= 200 && status <= 299) || (status >= 400 && status <= 499);
+  bool const is_outage = status == 408 || status == 429 || (status >= 500 && status <= 599 && status != 504);
+  bool const has_code = !thrown.oauth_error().empty();
+  switch (thrown.row()) {
+    case attempt_row::transient:
+      promise(is_outage || thrown.oauth_error() == "temporarily_unavailable", "row 2");
+      promise(thrown.kind() == (status == 429 ? error_kind::rate_limited : error_kind::unavailable), "row 2's kind");
       break;
-    case error_kind::rate_limited: promise(status == 429, "only a 429 is a rate limit"); break;
-    case error_kind::unavailable:
-      promise(status != 429 && (is_transient || thrown.oauth_error() == "temporarily_unavailable"), "unavailable");
+    case attempt_row::gateway:
+      promise(!is_outage && !has_code && status >= 400 && status <= 499, "row 3");
+      promise(thrown.kind() == error_kind::unavailable, "row 3's kind");
       break;
-    case error_kind::network: promise(status == 407, "only a proxy is the network's trouble"); break;
-    case error_kind::malformed: promise(!is_transient && status != 407, "malformed"); break;
-    default: promise(false, "no answer is a configuration, TLS or timeout error");
+    case attempt_row::no_verdict:
+      promise(!is_outage && (status < 400 || status > 499), "row 4");
+      promise(thrown.kind() == (status == 504 ? error_kind::unavailable : error_kind::invalid_response),
+              "row 4's kind");
+      break;
+    case attempt_row::rejected_without_code:
+      promise(!has_code && (status == 400 || status == 401 || status == 403), "row 5");
+      promise(thrown.kind() == (has_account ? error_kind::rejected : error_kind::unavailable), "row 5's kind");
+      break;
+    case attempt_row::rejected:
+      promise(has_code && is_verdict && !is_outage, "row 6");
+      promise(thrown.kind() == error_kind::rejected && wait == 0, "row 6's kind");
+      break;
+    default: promise(false, "no response means that nothing was sent");
   }
 }
 
-void check_token(token const& granted, http_response const& answer, credentials const& asked,
+void check_token(token const& granted, http_response const& response, credentials const& sent,
                  boot_clock::time_point sent_at) {
-  promise(answer.status == 200, "only a 200 grants");
-  promise(answer.body.reveal().size() <= 65536, "no answer over 64 KiB grants");
-  promise(fuzz::json_grammar::is_object(answer.body.reveal()), "only JSON grants");
+  promise(response.status == 200, "only a 200 has a token");
+  promise(response.body.size() <= 65536, "no response over 64 KiB has a token");
+  promise(fuzz::json_grammar::is_object(response.body), "only JSON has a token");
 
   std::string const& value = granted.value();
   std::size_t padding = 0;
@@ -63,28 +82,34 @@ void check_token(token const& granted, http_response const& answer, credentials 
   promise(padding < value.size(), "a token is not empty");
   promise(granted.authorization() == "Bearer " + value, "an authorization is Bearer and the token");
 
-  auto const life = granted.expires_at() - sent_at;
-  promise(granted.obtained_at() == sent_at, "a life counts from before the request");
-  promise(life >= std::chrono::seconds(1) && life <= std::chrono::hours(365 * 24), "a life is 1 s to a year");
-  promise(life % std::chrono::seconds(1) == boot_clock::duration(0), "a life is in whole seconds");
-  promise(granted.renew_at() > sent_at && granted.renew_at() < granted.expires_at(), "renewed within the life");
+  detail::token_data const& data = *detail::token_access::data(granted);
+  auto const lifetime = data.expires_at - sent_at;
+  promise(data.obtained_at == sent_at, "a lifetime counts from before the request");
+  promise(lifetime >= std::chrono::seconds(1) && lifetime <= std::chrono::hours(365 * 24),
+          "a lifetime is 1 s to a year");
+  promise(lifetime % std::chrono::seconds(1) == boot_clock::duration(0), "a lifetime is in whole seconds");
+  promise(data.renew_at > sent_at && data.renew_at < data.expires_at, "renewed within the lifetime");
 
   std::string const& scope = granted.scope();
-  promise(scope == asked.scope || (!scope.empty() && fuzz::is_printable_ascii(scope) && is_discreet(scope)),
-          "a scope is well-formed and repeats no secret");
+  promise(scope == sent.scope || (detail::is_scope(scope) && is_discreet(scope, detail::uses_password_grant(sent)) &&
+                                  scope.size() <= 4096),
+          "a scope is well-formed and contains no secret");
 }
 
 void token_response(std::string const& input) {
-  http_response const answer = fuzz::response(input);
-  credentials const asked = tests::some_credentials();
+  http_response const response = fuzz::response(input);
+  fuzz::check_json(response.body);
   boot_clock::time_point const sent_at(std::chrono::hours(1));
-  fuzz::check_json(answer.body.reveal());
-  token granted;
-  auto const thrown = fuzz::error_of([&] { granted = read_token_response(answer, asked, sent_at); });
-  if (thrown) {
-    check_error(*thrown, answer);
-  } else {
-    check_token(granted, answer, asked, sent_at);
+  credentials without_account = tests::some_credentials();
+  without_account.username.clear();
+  without_account.password = secret();
+  for (credentials const& sent : {tests::some_credentials(), without_account}) {
+    try {
+      check_token(detail::read_token_response(response, sent, sent_at, "the token server x", boot_clock::now), response,
+                  sent, sent_at);
+    } catch (token_error const& thrown) {
+      check_error(thrown, response, detail::uses_password_grant(sent));
+    }
   }
 }
 
