@@ -250,8 +250,9 @@ inline record read_record(std::string const& text, clock_reading const& clock, c
     r.lease_started_at = (std::min)(from.past_time("lease_started_at"), r.lease_ends_at);
   }
   std::string const kind = from.text("kind");
-  for (error_kind known : {error_kind::rejected, error_kind::rate_limited, error_kind::unavailable, error_kind::network,
-                           error_kind::tls, error_kind::timed_out, error_kind::invalid_response}) {
+  for (error_kind known :
+       {error_kind::configuration, error_kind::rejected, error_kind::rate_limited, error_kind::unavailable,
+        error_kind::network, error_kind::tls, error_kind::timed_out, error_kind::invalid_response}) {
     if (kind == to_string(known)) {
       r.failure =
           std::make_shared<error const>(known, from.text("message"), static_cast<int>(from.number("http_status", 999)),
