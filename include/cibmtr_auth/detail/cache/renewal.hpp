@@ -431,7 +431,6 @@ class renewal {
       r.proxy_login = proxy_login;
       r.next_attempt_at = (std::max)(now, (rule.is_on_ladder ? sent_at : now) + next.wait);
       r.is_local = false;
-      r.local_rung = 0;
     };
     bool const had_lease = latest_.has_lease;
     bool const has_lease_ended = had_lease && now >= latest_.lease_ends_at;
@@ -446,6 +445,7 @@ class renewal {
         }
         if (rule.is_shared) {
           add_failure(r);  // if somebody else's lease is running, only the rung is written
+          r.local_rung = 0;
         }
         return true;
       });
