@@ -250,7 +250,7 @@ class renewal {
     clock_reading const clock = tools_.read_clock();
     latest_ = read_record(text_.reveal(), clock, tools_.now);
     if (latest_.is_from_future) {
-      replace(latest_);  // once, so that it has this machine's date
+      use_store([&] { replace(latest_); });  // once, so that it has this machine's date
     }
     latest_.settle_lease(clock.now, account_.has_password());
     return clock.now;
