@@ -357,6 +357,7 @@ class renewal {
                     200);
       }
     } catch (record_has_changed const&) {
+      latest_.cached = fallback;
       return false;
     } catch (token_error const& thrown) {
       row = thrown.row();
