@@ -168,15 +168,15 @@ class renewal {
       return finish_with(usable, token_access::data(usable)->renew_at);
     }
     token const fallback = input_.for_one_token ? token() : usable;
-    if (latest_.has_lease) {
-      latest_.cached = fallback;
-      return !fallback.empty() && finish_with(fallback, now + std::chrono::seconds(1));
-    }
     bool const is_for_us = latest_.row != attempt_row::proxy_login_rejected ||
                            latest_.proxy_login == tools_.proxy_login || tools_.proxy_login == unknown_proxy_login;
     if (latest_.is_backing_off(now) && is_for_us) {
       result_.failure = latest_.failure;
       return finish_with(fallback, end_of_backoff(now));
+    }
+    if (latest_.has_lease) {
+      latest_.cached = fallback;
+      return !fallback.empty() && finish_with(fallback, now + std::chrono::seconds(1));
     }
     return attempt(fallback);
   }

@@ -110,7 +110,8 @@ struct record {
       return;
     }
     history.fast_wait = (std::max)(history.fast_wait, known.history.fast_wait);
-    if (!has_lease && known.is_backing_off(now) && known.next_attempt_at > next_attempt_at) {
+    bool const awaits_lease = has_lease && known.row == attempt_row::not_sent;
+    if (!awaits_lease && known.is_backing_off(now) && known.next_attempt_at > next_attempt_at) {
       failure = known.failure;
       row = known.row;
       proxy_login = known.proxy_login;
