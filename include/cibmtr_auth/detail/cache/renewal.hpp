@@ -441,14 +441,15 @@ class renewal {
         if (!is_first && (has_lease_ended || !rule.is_shared)) {
           return false;  // somebody else has counted the ended lease, or removed it
         }
-        if (!is_first && row == attempt_row::proxy_login_rejected && r.is_backing_off(now)) {
-          return false;  // a backoff for all must not become one for those who use this proxy login
-        }
+        record const others = r;
         if (rule.is_shared) {
           add_failure(r);  // if somebody else's lease is running, only the rung is written
           r.local_rung = 0;
         }
-        return true;
+        // A backoff for all becomes neither shorter nor one for those who use this proxy login.
+        bool const is_theirs_for_all = others.is_backing_off(now) && others.row != attempt_row::proxy_login_rejected;
+        return is_first || !is_theirs_for_all ||
+               (row != attempt_row::proxy_login_rejected && r.next_attempt_at >= others.next_attempt_at);
       });
     }
     if (!rule.is_shared || shared == change::failed) {
