@@ -287,8 +287,9 @@ class renewal {
     }
   }
 
-  /// Stores the record changed by `apply(record&, is_first)`, without the lease that this renewal took. If somebody else
-  /// was faster, `apply` is called again with what is stored then, and may return false to change nothing.
+  /// Stores the record changed by `apply(record&, is_expected)`, without the lease that this renewal took. If somebody
+  /// else was faster, `apply` is called again with what is stored then, and may return false to change nothing. It is as
+  /// expected if nobody was faster, or if our lease is still running in it.
   template <typename Apply>
   change change_stored(Apply apply) noexcept {
     change outcome = change::failed;
@@ -298,8 +299,9 @@ class renewal {
           read_store();
         }
         record changed = latest_;
-        changed.has_lease = changed.has_lease && tries > 0;
-        if (!apply(changed, tries == 0)) {
+        bool const has_our_lease = changed.has_lease && changed.lease_id == lease_id_ && !lease_id_.empty();
+        changed.has_lease = changed.has_lease && !has_our_lease;
+        if (!apply(changed, tries == 0 || has_our_lease)) {
           outcome = change::dropped;
         } else if (replace(changed)) {
           outcome = change::stored;
@@ -323,7 +325,11 @@ class renewal {
       leased.cached = token();
     }
     bool is_replaced = false;
-    if (!use_store([&] { is_replaced = replace(leased); })) {
+    bool const is_stored = use_store([&] {
+      leased.lease_id = lease_id_ = random_id();
+      is_replaced = replace(leased);
+    });
+    if (!is_stored) {
       return false;
     }
     if (!is_replaced) {
@@ -437,8 +443,8 @@ class renewal {
     bool const has_lease_ended = had_lease && now >= latest_.lease_ends_at;
     change shared = change::failed;
     if (may_share && (rule.is_shared || had_lease)) {
-      shared = change_stored([&](record& r, bool is_first) {
-        if (!is_first && (has_lease_ended || !rule.is_shared)) {
+      shared = change_stored([&](record& r, bool is_expected) {
+        if (!is_expected && (has_lease_ended || !rule.is_shared)) {
           return false;  // somebody else has counted the ended lease, or removed it
         }
         record const others = r;
@@ -448,7 +454,7 @@ class renewal {
         }
         // A backoff for all becomes neither shorter nor one for those who use this proxy login.
         bool const is_theirs_for_all = others.is_backing_off(now) && others.row != attempt_row::proxy_login_rejected;
-        return is_first || !is_theirs_for_all ||
+        return is_expected || !is_theirs_for_all ||
                (row != attempt_row::proxy_login_rejected && r.next_attempt_at >= others.next_attempt_at);
       });
     }
@@ -465,7 +471,8 @@ class renewal {
   renewal_input const& input_;
   renewal_result result_;
   record& latest_ = result_.latest;
-  secret text_;  ///< what the store held when it was last read or written
+  secret text_;           ///< what the store held when it was last read or written
+  std::string lease_id_;  ///< of our lease; empty for none
   bool is_store_usable_ = false;
   int refused_replaces_ = 0;  ///< in a row, although the record did not change
 };

@@ -68,6 +68,7 @@ struct record {
   int local_rung = 0;        ///< counted while the store failed
 
   bool has_lease = false;
+  std::string lease_id;
   boot_clock::time_point lease_started_at;
   boot_clock::time_point lease_ends_at;
 
@@ -169,6 +170,7 @@ inline secret write_record(record const& r, clock_reading const& clock) {
     text.append(",\"access_token\":\"").append(data.value.reveal()).append("\"");
   }
   if (r.has_lease) {
+    add("lease_id", json_quote(r.lease_id));
     add_time("lease_started_at", r.lease_started_at);
     add_time("lease_ends_at", r.lease_ends_at);
     add_left("lease_ends_in", r.lease_ends_at);
@@ -247,6 +249,7 @@ inline record read_record(std::string const& text, clock_reading const& clock, c
 
   r.has_lease = from.has("lease_ends_at");
   if (r.has_lease) {
+    r.lease_id = from.text("lease_id");
     r.lease_ends_at = from.future_time("lease_ends_at", "lease_ends_in", 2 * day_ms);
     r.lease_started_at = (std::min)(from.past_time("lease_started_at"), r.lease_ends_at);
   }
