@@ -45,10 +45,15 @@ class tls_peer {
 class tls_server {
  public:
   tls_server(sandbox::certificate const& shown, std::function<void(tls_peer const&)> const& serve)
+      : tls_server(serve, [&shown](SSL_CTX* context) {
+          SSL_CTX_use_certificate(context, shown.leaf());
+          SSL_CTX_use_PrivateKey(context, shown.key());
+        }) {}
+  /// `set_up` names certificate and key.
+  tls_server(std::function<void(tls_peer const&)> const& serve, std::function<void(SSL_CTX*)> const& set_up)
       : context_(SSL_CTX_new(TLS_server_method()), SSL_CTX_free),
         below_([this, serve](connection const& peer) { shake_hands(peer, serve); }) {
-    SSL_CTX_use_certificate(context_.get(), shown.leaf());
-    SSL_CTX_use_PrivateKey(context_.get(), shown.key());
+    set_up(context_.get());
   }
 
   int port() const { return below_.port(); }
