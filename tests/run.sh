@@ -40,7 +40,7 @@ test_tree() {
   ctest --test-dir "build/$1" --output-on-failure -j2 --timeout 300 "${@:2}" 2>&1 | tee "build/$1.log" || failed=1
 }
 test_tree include
-test_tree single -E '^(amalgamate|readme|errors_page|command_lines|cibmtr_token_pages|migration|quickstart|sandbox_clients)$' # the same for both
+test_tree single -E '^(amalgamate|readme|errors_page|command_lines|cibmtr_token_pages|terminal|migration|quickstart|sandbox_clients)$' # the same for both
 
 count() { cat build/include.log build/single.log | grep -Ec "$1" || true; }
 if grep -q 'Skipped' build/include.log build/single.log; then

@@ -20,6 +20,7 @@ _cibmtr_token() {
 --timeout
 --cache
 --renew
+--forget
 --no-cache
 --header
 --json
@@ -28,7 +29,7 @@ _cibmtr_token() {
 --version'
   COMPREPLY=()
   case $before in
-    --environment) mapfile -t COMPREPLY < <(compgen -W $'test\nproduction' -- "$word") ;;
+    --environment) mapfile -t COMPREPLY < <(compgen -W $'test\nexternal-test\nproduction' -- "$word") ;;
     --proxy) mapfile -t COMPREPLY < <(compgen -W none -- "$word") ;;
     --credentials | --ca | --client-certificate | --client-key)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -225,6 +225,7 @@ outcome check(arguments const& given, auth::environment const& environment, auth
   options.transport = observed_transport(options.https, seen);
   outcome result = get_token(given, environment, credentials, options);
   auth::token_cache_status const& status = result.status;
+  bool const was_requested = seen->was_tried;
   print_connection(options.https, token_url, seen);
   print_finding("cache",
                 given.no_cache                   ? "none"
@@ -232,7 +233,7 @@ outcome check(arguments const& given, auth::environment const& environment, auth
                                                  : "none: " + status.sharing_problem,
                 status.sharing_problem.empty());
   if (!result.token.empty()) {
-    print_finding("token", (seen->was_tried ? "requested, expires in " : "cached by an earlier run, expires in ") +
+    print_finding("token", (was_requested ? "requested, expires in " : "cached by an earlier run, expires in ") +
                                std::to_string(result.token.expires_in().count()) + " s");
     print_finding("scope", result.token.scope(), includes(result.token.scope(), credentials.scope));
   }
@@ -321,8 +322,8 @@ Connection:
 
 Sharing the token with other runs:
   --cache DIR                through this folder, which only you may enter
-  --renew                    the API rejects the shared token (HTTP 401): replace
-                             it, at most once in 30 s
+  --renew                    the API rejects the shared token (HTTP 401):
+                             replace it, at most once in 30 s
   --forget                   remove the shared token and the backoff of these
                              credentials, and request nothing
   --no-cache                 share nothing: request a token at once
@@ -359,8 +360,8 @@ Exit status:
   0  a token was printed     4  rate limited, or the server is unavailable
   2  usage or configuration  5  network, TLS or time-out
   3  credentials rejected    6  invalid response
-After a failure, runs that share a folder send nothing until the backoff ends; the
-message says when. Once the cause is fixed, --forget ends it.
+After a failure, runs that share a folder send nothing until the backoff ends;
+the message says when. Once the cause is fixed, --forget ends it.
 
 Examples:
   cibmtr-token --check

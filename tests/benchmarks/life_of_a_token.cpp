@@ -108,10 +108,9 @@ std::string picture() {
   }
   body += svg_text(x_of(end_of_story) + 18, bottom + 34, "", "minutes");
 
-  std::vector<std::string> const why = {"requested by the first call", "renewed 5 minutes before expiry",
-                                        "an outage of the server: the old token is used",
-                                        "rejected by the API (401): renewed at once",
-                                        "renewed 5 minutes before expiry"};
+  std::vector<std::string> const why = {
+      "requested by the first call", "renewed 5 minutes before expiry", "renewed after an outage of the server",
+      "rejected by the API (401): renewed at once", "renewed 5 minutes before expiry"};
   for (std::size_t i = 0; i < s.tokens.size(); ++i) {
     used_token const& one = s.tokens[i];
     int const y = top + row * static_cast<int>(i);

@@ -88,9 +88,9 @@ class Completion(unittest.TestCase):
         self.assertEqual(complete("--header", "--no"), {"--no-cache"})
 
     def test_the_environments_are_completed(self):
-        self.assertEqual(complete("--environment", ""), {"test", "production"})
+        self.assertEqual(complete("--environment", ""), {"test", "external-test", "production"})
         self.assertEqual(complete("--environment", "p"), {"production"})
-        self.assertEqual(complete("--environment", "="), {"test", "production"})
+        self.assertEqual(complete("--environment", "="), {"test", "external-test", "production"})
         self.assertEqual(complete("--environment", "=", "t"), {"test"})
 
     def test_files_and_folders_are_completed(self):

@@ -22,8 +22,8 @@ NOT_ERRORS = (
 )
 # What cibmtr-token prints if nothing is wrong.
 GOOD_NEWS = (
-    r"print_finding\(\"(environment|credentials|grant|connection|certificate|token|calls|requests|times)\"",
-    r"unknown: the server does not say", r"the reason",
+    r"print_finding\(\"(environment|credentials|grant|certificate|token|renewal|requests)\"",
+    r"through the proxy at", r"unknown: the server did not say", r"shared token (and|or) backoff of these credentials (from|in)",
 )
 
 
