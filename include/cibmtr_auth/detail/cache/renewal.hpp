@@ -477,16 +477,21 @@ class renewal {
   int refused_replaces_ = 0;  ///< in a row, although the record did not change
 };
 
-/// A new token, or the failure with the time of the next attempt if there is a store to enforce it.
+/// A new token, or the failure with the time of the next attempt. Without a store only the server's own wish is passed on,
+/// because nothing else enforces a time.
 inline token request_one_token(renewal_tools const& tools, account const& of) {
   renewal_input input;
   input.for_one_token = true;
   renewal_result const result = renewal(tools, of, input).run();
-  if (result.obtained.empty()) {
-    boot_clock::time_point const next = tools.store ? result.latest.next_attempt_at : boot_clock::time_point();
-    throw with_next_attempt(*result.failure, next, tools.read_clock(), result.is_earlier_failure());
+  if (!result.obtained.empty()) {
+    return result.obtained;
   }
-  return result.obtained;
+  error const& failure = *result.failure;
+  if (!tools.store) {
+    throw error(failure.kind(), failure.what(), failure.http_status(), failure.oauth_error(), failure.retry_after(),
+                false);
+  }
+  throw with_next_attempt(failure, result.latest.next_attempt_at, tools.read_clock(), result.is_earlier_failure());
 }
 
 }  // namespace detail
