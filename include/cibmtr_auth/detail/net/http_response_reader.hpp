@@ -40,8 +40,8 @@ class http_response_reader {
     wipe(body_);
   }
 
-  /// The response to a request of that method, behind any interim ones; of CONNECT, status and fields only. A status
-  /// other than 2xx says enough: if the rest is cut short, stalls, is malformed or longer than `max_size`, returns what
+  /// The response to a request of that method, after any interim ones; of CONNECT, status and fields only. A status
+  /// other than 2xx says enough: if the rest is cut short, stalls, is invalid or longer than `max_size`, returns what
   /// arrived. A 2xx must be complete. Throws `network` if the connection ended before, `invalid_response` if the
   /// response is not HTTP or its body longer than `max_size`, and what the source throws.
   http_response read(std::string const& method, std::size_t max_size) {

@@ -100,9 +100,9 @@ class deadline {
   bool is_over() const noexcept { return left() == std::chrono::milliseconds::zero(); }
   bool was_cancelled() const noexcept { return was_cancelled_; }
 
-  /// For poll: how long to wait before `left` must be called again, at most `longest`.
-  int wait(std::chrono::milliseconds longest = std::chrono::hours(24)) const noexcept {
-    auto const slice = is_cancelled_ ? (std::min)(longest, std::chrono::milliseconds(100)) : longest;
+  /// For poll: how long to wait before `left` must be called again, at most `max_wait`.
+  int wait(std::chrono::milliseconds max_wait = std::chrono::hours(24)) const noexcept {
+    auto const slice = is_cancelled_ ? (std::min)(max_wait, std::chrono::milliseconds(100)) : max_wait;
     return static_cast<int>((std::min)(left(), slice).count());
   }
 

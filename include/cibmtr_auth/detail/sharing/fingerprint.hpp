@@ -48,8 +48,8 @@ inline std::string hex_digits(std::uint64_t bits, unsigned bit_count) {
 }
 
 /// 16 hexadecimal digits for what a token depends on (token URL, client, scope and user), 4 for the secrets, and the
-/// version of the record's format: a file name or a key. An old password that is still in use somewhere has a record and
-/// a backoff of its own, and so has a version of the library that writes another format.
+/// version of the record's format: a file name or a key. An old password that is still in use somewhere has its own
+/// record and backoff, and so has a version of the library that writes another format.
 inline std::string record_key(environment const& target, credentials const& account) {
   std::uint64_t hash = 0xCBF29CE484222325U;
   for (std::string const* field :
