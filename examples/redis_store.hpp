@@ -11,52 +11,36 @@
 #include <chrono>
 #include <cibmtr_auth.hpp>
 #include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <initializer_list>
 #include <memory>
 #include <mutex>
-#include <random>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
-/// Shares one token, one renewal and one pause through a Redis server. When Redis is down or slow one asks
-/// alone. The record holds the token, so let only those into this Redis who may use it; AUTH and TLS (`hiredis_ssl.h`)
-/// belong into `connect()`. Make one after a fork, not before.
+/// Shares one token, one renewal and one backoff through a Redis server. The records hold the token, so give only those
+/// access to this Redis who may use it; AUTH and TLS (`hiredis_ssl.h`) belong in `connect()`. If Redis is down, the
+/// functions throw, and the cache works alone. Forked children must not share one: make it after the fork.
 class redis_store : public cibmtr_auth::token_store {
  public:
-  redis_store(std::string host, int port, cibmtr_auth::fingerprint const& whose,
-              cibmtr_auth::clock_function now = cibmtr_auth::boot_clock::now)
-      : host_(std::move(host)), port_(port), key_("cibmtr_auth:" + whose.name()), whose_(whose), now_(std::move(now)) {}
+  redis_store(std::string host, int port) : host_(std::move(host)), port_(port) {}
 
-  /// It ends by itself after 40 seconds, more than the 30 that a token request may take (`https_options::timeout`).
-  std::unique_ptr<lock> try_lock() override {
-    std::string const owner = random_name();
-    reply const answer = command({"SET", key_ + ":lock", owner, "NX", "PX", "40000"});
-    bool const is_busy = answer && answer->type == REDIS_REPLY_NIL;
-    return std::unique_ptr<lock>(is_busy ? nullptr : new held(*this, owner));
+  cibmtr_auth::secret load(std::string const& key) override {
+    reply const found = command({"GET", prefix + key});
+    return found->type == REDIS_REPLY_STRING ? std::string(found->str, found->len) : std::string();
   }
 
-  cibmtr_auth::token_record load() override {
-    // Read before Redis looks at its clock, so that a token never seems younger than it is.
-    auto const now = now_();
-    reply const time = command({"TIME"});
-    reply const text = command({"GET", key_ + ":record"});
-    if (!is_time(time) || !text || text->type != REDIS_REPLY_STRING) {
-      return cibmtr_auth::token_record();
-    }
-    return cibmtr_auth::read_record(std::string(text->str, text->len), whose_, clock(time, now));
-  }
-
-  void save(cibmtr_auth::token_record const& record) override {
-    reply const time = command({"TIME"});
-    auto const now = now_();  // and here after it, for the same reason
-    if (is_time(time)) {
-      std::string const life = std::to_string(milliseconds_needed(record, now));
-      cibmtr_auth::secret const text = cibmtr_auth::write_record(record, whose_, clock(time, now));
-      command({"SET", key_ + ":record", text.reveal(), "PX", life});
-    }
+  bool replace(std::string const& key, cibmtr_auth::secret const& expected, cibmtr_auth::secret const& text,
+               std::chrono::seconds keep_for) override {
+    // Redis runs a script as one step.
+    char const* const compare_and_swap =
+        "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end "
+        "if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end "
+        "return 1";
+    std::string const seconds = std::to_string((std::max)(keep_for, std::chrono::seconds(1)).count());
+    reply const done =
+        command({"EVAL", compare_and_swap, "1", prefix + key, expected.reveal(), text.reveal(), seconds});
+    return done->type == REDIS_REPLY_INTEGER && done->integer == 1;
   }
 
  private:
@@ -65,100 +49,44 @@ class redis_store : public cibmtr_auth::token_store {
     void operator()(redisReply* answer) const { freeReplyObject(answer); }
   };
   using reply = std::unique_ptr<redisReply, freed>;
+  static constexpr char const* prefix = "cibmtr_auth:";
 
-  struct held : lock {
-    held(redis_store& in, std::string name) : store(in), owner(std::move(name)) {}
-    /// Not another's, who may have taken it when it had ended by itself.
-    ~held() override {
-      store.command({"EVAL",
-                     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
-                     "1", store.key_ + ":lock", owner});
-    }
-    redis_store& store;
-    std::string const owner;
-  };
-
-  /// Null when Redis is down or slow, and then for five seconds without trying again.
-  reply command(std::initializer_list<std::string> words) {
-    std::lock_guard<std::mutex> const guard(mutex_);
+  /// Never null. Each wait lasts a second at most, because get() waits too. Once more if an idle connection fails: if Redis
+  /// did run the script, the comparison now fails, and the cache waits for the end of its own lease.
+  reply command(std::vector<std::string> const& words) {
+    std::lock_guard<std::mutex> const lock(mutex_);
     std::vector<char const*> texts;
     std::vector<std::size_t> lengths;
     for (std::string const& word : words) {
       texts.push_back(word.data());
       lengths.push_back(word.size());
     }
-    bool const was_connected = connection_ != nullptr;
-    for (int attempt = was_connected ? 0 : 1; attempt < 2; ++attempt) {
-      if (!connection_ && !connect()) {
-        return nullptr;
+    timeval const second = {1, 0};
+    for (bool was_idle = connection_ != nullptr;; was_idle = false) {
+      if (!connection_) {
+        connection_.reset(redisConnectWithTimeout(host_.c_str(), port_, second));
       }
-      reply answer(static_cast<redisReply*>(
-          redisCommandArgv(connection_.get(), static_cast<int>(texts.size()), texts.data(), lengths.data())));
-      bool const is_closed = !answer && connection_->err == REDIS_ERR_EOF;  // an idle connection: once more
-      if (!is_closed) {
-        if (!answer) {
-          give_up();
-        }
+      redisContext* const redis = connection_.get();
+      reply answer;
+      if (redis && redis->err == 0 && redisSetTimeout(redis, second) == REDIS_OK) {
+        answer.reset(static_cast<redisReply*>(
+            redisCommandArgv(redis, static_cast<int>(texts.size()), texts.data(), lengths.data())));
+      }
+      if (answer && answer->type != REDIS_REPLY_ERROR) {
         return answer;
       }
+      std::string const problem = answer ? answer->str : redis ? redis->errstr : "out of memory";
       connection_.reset();
+      if (answer || !was_idle) {
+        throw std::runtime_error("Redis at " + host_ + ": " + problem);
+      }
     }
-    return nullptr;
-  }
-
-  bool connect() {
-    if (std::chrono::steady_clock::now() < try_again_at_) {
-      return false;
-    }
-    timeval const second = {1, 0};
-    connection_.reset(redisConnectWithTimeout(host_.c_str(), port_, second));
-    bool const is_up = connection_ && connection_->err == 0 && redisSetTimeout(connection_.get(), second) == REDIS_OK;
-    if (!is_up) {
-      give_up();
-    }
-    return is_up;
-  }
-  void give_up() {
-    connection_.reset();
-    try_again_at_ = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-  }
-
-  static bool is_time(reply const& time) { return time && time->type == REDIS_REPLY_ARRAY && time->elements == 2; }
-  /// Redis's own clock, the same for all, whatever their machines' clocks show.
-  static cibmtr_auth::shared_clock clock(reply const& time, cibmtr_auth::boot_clock::time_point now) {
-    std::int64_t const unix_ms =
-        std::int64_t{1000} * std::atoll(time->element[0]->str) + std::atoll(time->element[1]->str) / 1000;
-    return cibmtr_auth::shared_clock{"redis", unix_ms, now, unix_ms};
-  }
-
-  /// A token until its end; a failure for twice its pause and a minute, so that the next one in a row finds it.
-  static std::int64_t milliseconds_needed(cibmtr_auth::token_record const& record,
-                                          cibmtr_auth::boot_clock::time_point now) {
-    std::chrono::nanoseconds needed = record.granted.expires_at() - now;
-    if (record.failure) {
-      needed = (std::max)(needed, 2 * (record.next_try_at - now) + std::chrono::minutes(1));
-    }
-    return (std::max)(std::int64_t{1},
-                      std::int64_t{std::chrono::duration_cast<std::chrono::milliseconds>(needed).count()});
-  }
-
-  static std::string random_name() {
-    std::random_device random;
-    std::string name;
-    for (int i = 0; i < 4; ++i) {
-      name += std::to_string(random()) + ".";
-    }
-    return name;
   }
 
   std::string const host_;
   int const port_;
-  std::string const key_;
-  cibmtr_auth::fingerprint const whose_;
-  cibmtr_auth::clock_function const now_;
-  std::mutex mutex_;  ///< over all that follows
+  std::mutex mutex_;  ///< for the connection
   std::unique_ptr<redisContext, freed> connection_;
-  std::chrono::steady_clock::time_point try_again_at_;
 };
 
 #endif  // CIBMTR_AUTH_EXAMPLES_REDIS_STORE_HPP
