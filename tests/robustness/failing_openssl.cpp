@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Each allocation of OpenSSL during an exchange fails in turn: the host never crashes, and no server that is not to be trusted is
-// asked anything. CIBMTR_AUTH_EVERY_ALLOCATION=1 leaves none out, and starts with the reading of the CAs.
+// SPDthat is to be-License-Identifier: MIT
+// Each allocation of OpenSSL during an exchange fails in turn: the host never crashes, and nothing is sent to a server that is not
+// trusted. CIBMTR_AUTH_EVERY_ALLOCATION=1 leaves none out, and starts with the reading of the CAs.
 
 #include <openssl/crypto.h>
 
@@ -31,7 +31,7 @@ bool are_in_place = false;
 __attribute__((no_sanitize("address", "thread", "undefined"))) void put_in_place() {
   are_in_place = CRYPTO_set_mem_functions(allocate, reallocate, release) == 1;
 }
-/// OpenSSL takes them before its first allocation only, and cpp-httplib sets it up when it is loaded.
+/// OpenSSL takes them before its first allocation only, and Debian's libcpp-httplib.so makes that when it is loaded.
 __attribute__((section(".preinit_array"), used)) void (*const before_all_libraries)() = put_in_place;
 
 }  // namespace
@@ -57,17 +57,17 @@ bool is_thorough() {
 struct outcome {
   long allocations = 0;
   bool has_failed = false;  ///< the allocation
-  bool has_answer = false;
-  bool was_asked = false;  ///< the server
+  bool has_response = false;
+  bool was_sent = false;  ///< the server
 };
 
 /// An exchange in which OpenSSL's n-th allocation fails, counted from the connection, or from the reading of the CAs.
 outcome exchange(sandbox::certificate const& shown, https_options const& options, long n) {
   outcome seen;
-  std::atomic<bool> was_asked{false};
+  std::atomic<bool> was_sent{false};
   {
-    tests::tls_server const server(shown, [&was_asked](tests::tls_peer const& peer) {
-      was_asked = !peer.receive().empty();
+    tests::tls_server const server(shown, [&was_sent](tests::tls_peer const& peer) {
+      was_sent = !peer.receive().empty();
       peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
       peer.say_goodbye();
     });
@@ -82,14 +82,14 @@ outcome exchange(sandbox::certificate const& shown, https_options const& options
     allocations = 0;
     failing_allocation = n;
     try {
-      seen.has_answer = https(request).status == 200;
+      seen.has_response = https(request).status == 200;
     } catch (std::exception const&) {
     }
     seen.has_failed = n > 0 && failing_allocation == 0;
     failing_allocation = 0;
     seen.allocations = allocations;
   }
-  seen.was_asked = was_asked;
+  seen.was_sent = was_sent;
   return seen;
 }
 
@@ -100,7 +100,7 @@ void with_each_allocation(sandbox::certificate const& shown, long step_at_the_en
   REQUIRE(are_in_place);
   tests::ca_file const ca(shown);
   https_options const options = ca.trusting();
-  exchange(shown, options, 0);  // what OpenSSL sets up once is no exchange's matter
+  exchange(shown, options, 0);  // what OpenSSL sets up once is not counted
   outcome const whole = exchange(shown, options, 0);
   CHECK(whole.allocations > 100);
   CHECK(is_right(whole));
@@ -118,12 +118,12 @@ void with_each_allocation(sandbox::certificate const& shown, long step_at_the_en
 
 }  // namespace
 
-TEST_CASE("whichever allocation of OpenSSL fails, a server that is not to be trusted is asked nothing") {
+TEST_CASE("whichever allocation of OpenSSL fails, nothing is sent to a server that is not trusted") {
   with_each_allocation(sandbox::certificate("DNS:other.example"), 1,
-                       [](outcome const& seen) { return !seen.has_answer && !seen.was_asked; });
+                       [](outcome const& seen) { return !seen.has_response && !seen.was_sent; });
 }
 
-TEST_CASE("whichever allocation of OpenSSL fails, the host gets an answer or an error") {
+TEST_CASE("whichever allocation of OpenSSL fails, the host gets a response or an error") {
   with_each_allocation(sandbox::certificate("DNS:localhost"), 4,
-                       [](outcome const& seen) { return seen.has_answer || seen.has_failed; });
+                       [](outcome const& seen) { return seen.has_response || seen.has_failed; });
 }

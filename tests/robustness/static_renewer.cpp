@@ -1,63 +1,79 @@
 // SPDX-License-Identifier: MIT
-// A program that ends while its static background renewer asks. What OpenSSL and cpp-httplib keep until the end of a program must outlive
-// the renewer, which would else read freed memory (overwritten by MALLOC_PERTURB_). Exit status 0 when the last answer was understood.
+// A program that ends while its static background renewer waits for a response over TLS. What OpenSSL keeps until the end of a program must
+// outlive the renewer, which would otherwise read freed memory (overwritten by MALLOC_PERTURB_). Exit status 0 if the last response was
+// understood.
 
 #include <unistd.h>
 
 #include <chrono>
 #include <cibmtr_auth.hpp>
-#include <future>
 #include <string>
 #include <thread>
 
 #include "support/fake_server.hpp"
-#include "support/raw_server.hpp"
+#include "support/folder.hpp"
+#include "support/tls_server.hpp"
 
 namespace {
 
-std::promise<void>& asked_again() {
-  static std::promise<void> made;
-  return made;
+/// In a process that this program forks before it uses OpenSSL itself, until `from_parent` ends.
+void serve(std::string const& folder, int to_parent, int from_parent) {
+  alarm(60);
+  sandbox::certificate const shown("DNS:localhost");
+  tests::write_text(folder + "/ca.pem", shown.ca_pem());
+  int requests = 0;
+  tests::tls_server const server(shown, [&](tests::tls_peer const& peer) {
+    peer.receive();
+    if (++requests == 1) {
+      std::string const body = R"({"access_token":"abc","token_type":"Bearer","expires_in":1})";
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    } else {
+      static_cast<void>(write(to_parent, "!", 1) == 1);
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));  // meanwhile the program's main returns
+      peer.send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+    }
+    peer.say_goodbye();
+    peer.below().wait_for_close();
+  });
+  int const port = server.port();
+  static_cast<void>(write(to_parent, &port, sizeof port) == sizeof port);
+  char byte = 0;
+  static_cast<void>(read(from_parent, &byte, 1) == 0);
+  tests::remove_all(folder);
+  _exit(0);
 }
 
-void answer(tests::connection const& client) {
-  static int requests = 0;
-  client.receive_head();
-  if (++requests == 1) {
-    std::string const body = R"({"access_token":"abc","token_type":"Bearer","expires_in":1})";
-    client.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-  } else {
-    asked_again().set_value();
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // meanwhile main returns
-    client.send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+void observe(cibmtr_auth::token_event const& event) {
+  if (event.kind == cibmtr_auth::token_event_kind::failed) {
+    _exit(event.message.find("HTTP 503") != std::string::npos ? 0 : 1);
   }
-  client.wait_for_close();
-}
-
-void look_at(cibmtr_auth::token_cache_status const& told) {
-  bool const is_understood = told.last_error.find("HTTP 503") != std::string::npos;
-  if (told.requests == 2 && !is_understood) {
-    _exit(1);
-  }
-}
-
-cibmtr_auth::token_cache& tokens() {
-  static tests::raw_server const server(answer);
-  static std::string const url = server.url("http");
-  static cibmtr_auth::token_cache all = [] {
-    cibmtr_auth::environment here = cibmtr_auth::test_environment;
-    here.password_token_url = url.c_str();
-    cibmtr_auth::token_cache_options options;
-    options.observer = look_at;
-    return cibmtr_auth::make_token_cache(here, tests::some_credentials(), options);
-  }();
-  return all;
 }
 
 }  // namespace
 
 int main() {
-  std::future<void> const again = asked_again().get_future();
-  static cibmtr_auth::background_renewer const renewer(tokens());
-  return again.wait_for(std::chrono::seconds(20)) == std::future_status::ready ? 0 : 2;
+  std::string const folder = tests::make_new_folder();
+  int from_server[2];
+  int to_server[2];
+  if (pipe(from_server) != 0 || pipe(to_server) != 0) {
+    return 3;
+  }
+  if (fork() == 0) {
+    close(to_server[1]);
+    serve(folder, from_server[1], to_server[0]);
+  }
+  alarm(30);
+  int port = 0;
+  if (read(from_server[0], &port, sizeof port) != sizeof port) {
+    return 4;
+  }
+  std::string const url = "https://localhost:" + std::to_string(port) + "/token";
+  cibmtr_auth::token_cache_options options;
+  options.https.ca_file = folder + "/ca.pem";
+  options.observer = observe;
+  static cibmtr_auth::token_cache const tokens =
+      cibmtr_auth::make_token_cache({"test", url, url, ""}, tests::some_credentials(), options);
+  static cibmtr_auth::background_renewer const renewer(tokens);
+  char byte = 0;
+  return read(from_server[0], &byte, 1) == 1 ? 5 : 2;  // observe ends the program with 0
 }
