@@ -4,11 +4,9 @@
 #ifndef CIBMTR_AUTH_BACKGROUND_RENEWER_HPP
 #define CIBMTR_AUTH_BACKGROUND_RENEWER_HPP
 
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-#include <utility>
 
 #include <cibmtr_auth/detail/cache/per_process.hpp>
 #include <cibmtr_auth/detail/net/signals.hpp>

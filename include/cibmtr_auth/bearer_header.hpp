@@ -4,16 +4,8 @@
 #ifndef CIBMTR_AUTH_BEARER_HEADER_HPP
 #define CIBMTR_AUTH_BEARER_HEADER_HPP
 
-#include <algorithm>
-#include <string>
-#include <utility>
-
-#include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/detail/encoding/url.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/token.hpp>
 #include <cibmtr_auth/token_cache.hpp>
-#include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {
 inline namespace v1_0 {

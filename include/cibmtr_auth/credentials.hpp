@@ -4,20 +4,16 @@
 #ifndef CIBMTR_AUTH_CREDENTIALS_HPP
 #define CIBMTR_AUTH_CREDENTIALS_HPP
 
-#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <string>
 #include <system_error>
-#include <utility>
 
 #include <errno.h>
 
 #include <cibmtr_auth/detail/encoding/json_object.hpp>
 #include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/secret.hpp>
 
 namespace cibmtr_auth {
 inline namespace v1_0 {

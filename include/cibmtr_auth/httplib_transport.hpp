@@ -4,18 +4,11 @@
 #ifndef CIBMTR_AUTH_HTTPLIB_TRANSPORT_HPP
 #define CIBMTR_AUTH_HTTPLIB_TRANSPORT_HPP
 
-#include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <string>
-#include <utility>
 
-#include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/detail/encoding/url.hpp>
 #include <cibmtr_auth/detail/net/signals.hpp>
 #include <cibmtr_auth/detail/oauth/attempts.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/transport.hpp>
 
 #if CIBMTR_AUTH_HTTPLIB

@@ -4,13 +4,7 @@
 #ifndef CIBMTR_AUTH_HTTPS_HPP
 #define CIBMTR_AUTH_HTTPS_HPP
 
-#include <memory>
-
-#include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/detail/net/exchange.hpp>
-#include <cibmtr_auth/detail/net/tls.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/transport.hpp>
 
 #if CIBMTR_AUTH_HTTPS
 #include <openssl/ssl.h>

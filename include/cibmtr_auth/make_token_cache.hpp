@@ -4,22 +4,9 @@
 #ifndef CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 #define CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 
-#include <chrono>
-#include <memory>
-#include <string>
-#include <utility>
-
-#include <cibmtr_auth/boot_clock.hpp>
-#include <cibmtr_auth/config.hpp>
-#include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/detail/cache/cache_state.hpp>
-#include <cibmtr_auth/detail/cache/renewal.hpp>
 #include <cibmtr_auth/detail/sharing/file_store.hpp>
-#include <cibmtr_auth/environment.hpp>
-#include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/https.hpp>
-#include <cibmtr_auth/token.hpp>
-#include <cibmtr_auth/token_cache.hpp>
 
 namespace cibmtr_auth {
 inline namespace v1_0 {

@@ -5,13 +5,8 @@
 #define CIBMTR_AUTH_TOKEN_HPP
 
 #include <algorithm>
-#include <chrono>
-#include <cstddef>
 #include <functional>
-#include <iosfwd>
 #include <memory>
-#include <string>
-#include <utility>
 
 #include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/secret.hpp>

@@ -4,17 +4,8 @@
 #ifndef CIBMTR_AUTH_TOKEN_CACHE_HPP
 #define CIBMTR_AUTH_TOKEN_CACHE_HPP
 
-#include <chrono>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <string>
-#include <utility>
-
-#include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/environment.hpp>
-#include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/token.hpp>
 #include <cibmtr_auth/token_store.hpp>
 #include <cibmtr_auth/transport.hpp>

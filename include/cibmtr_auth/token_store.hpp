@@ -4,9 +4,7 @@
 #ifndef CIBMTR_AUTH_TOKEN_STORE_HPP
 #define CIBMTR_AUTH_TOKEN_STORE_HPP
 
-#include <chrono>
 #include <cstdlib>
-#include <string>
 
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/secret.hpp>

@@ -5,11 +5,7 @@
 #define CIBMTR_AUTH_TRANSPORT_HPP
 
 #include <algorithm>
-#include <chrono>
-#include <cstddef>
 #include <functional>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include <cibmtr_auth/detail/encoding/text.hpp>

@@ -4,30 +4,12 @@
 #ifndef CIBMTR_AUTH_DETAIL_CACHE_CACHE_STATE_HPP
 #define CIBMTR_AUTH_DETAIL_CACHE_CACHE_STATE_HPP
 
-#include <atomic>
-#include <chrono>
 #include <condition_variable>
-#include <exception>
-#include <functional>
-#include <memory>
 #include <mutex>
-#include <new>
-#include <string>
-#include <thread>
-#include <utility>
-#include <vector>
 
-#include <cibmtr_auth/boot_clock.hpp>
-#include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/detail/cache/per_process.hpp>
 #include <cibmtr_auth/detail/cache/renewal.hpp>
-#include <cibmtr_auth/detail/oauth/token_request.hpp>
-#include <cibmtr_auth/detail/sharing/record.hpp>
-#include <cibmtr_auth/environment.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/token.hpp>
 #include <cibmtr_auth/token_cache.hpp>
-#include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {
 inline namespace v1_0 {

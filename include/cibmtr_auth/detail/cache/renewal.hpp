@@ -4,31 +4,14 @@
 #ifndef CIBMTR_AUTH_DETAIL_CACHE_RENEWAL_HPP
 #define CIBMTR_AUTH_DETAIL_CACHE_RENEWAL_HPP
 
-#include <algorithm>
-#include <chrono>
-#include <cstdint>
 #include <exception>
-#include <functional>
-#include <memory>
 #include <new>
-#include <string>
 #include <thread>
-#include <utility>
 
-#include <cibmtr_auth/boot_clock.hpp>
-#include <cibmtr_auth/credentials.hpp>
-#include <cibmtr_auth/detail/encoding/url.hpp>
-#include <cibmtr_auth/detail/oauth/attempts.hpp>
-#include <cibmtr_auth/detail/oauth/token_request.hpp>
 #include <cibmtr_auth/detail/oauth/token_response.hpp>
 #include <cibmtr_auth/detail/sharing/fingerprint.hpp>
 #include <cibmtr_auth/detail/sharing/record.hpp>
-#include <cibmtr_auth/environment.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/secret.hpp>
-#include <cibmtr_auth/token.hpp>
 #include <cibmtr_auth/token_store.hpp>
-#include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {
 inline namespace v1_0 {

@@ -4,10 +4,7 @@
 #ifndef CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
 #define CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
 
-#include <cstddef>
 #include <cstdint>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include <picojson.h>

@@ -5,9 +5,7 @@
 #define CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdio>
-#include <string>
 
 #include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/error.hpp>

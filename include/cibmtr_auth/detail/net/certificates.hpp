@@ -8,12 +8,8 @@
 #include <ctime>
 #include <fstream>
 #include <initializer_list>
-#include <memory>
 #include <sstream>
-#include <string>
-#include <vector>
 
-#include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/detail/net/windows.hpp>
 #include <cibmtr_auth/transport.hpp>
 

@@ -4,19 +4,11 @@
 #ifndef CIBMTR_AUTH_DETAIL_NET_CONNECT_HPP
 #define CIBMTR_AUTH_DETAIL_NET_CONNECT_HPP
 
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
 #include <cstring>
-#include <memory>
-#include <string>
 #include <system_error>
-#include <utility>
 #include <vector>
 
-#include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/detail/net/socket.hpp>
-#include <cibmtr_auth/error.hpp>
 
 #if CIBMTR_AUTH_HTTPS
 namespace cibmtr_auth {

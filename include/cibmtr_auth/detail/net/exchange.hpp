@@ -4,23 +4,10 @@
 #ifndef CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
 #define CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
 
-#include <cstddef>
-#include <functional>
-#include <string>
-#include <utility>
-
-#include <cibmtr_auth/config.hpp>
-#include <cibmtr_auth/detail/encoding/text.hpp>
-#include <cibmtr_auth/detail/encoding/url.hpp>
 #include <cibmtr_auth/detail/net/connect.hpp>
-#include <cibmtr_auth/detail/net/http_response_reader.hpp>
 #include <cibmtr_auth/detail/net/proxy.hpp>
 #include <cibmtr_auth/detail/net/signals.hpp>
-#include <cibmtr_auth/detail/net/socket.hpp>
 #include <cibmtr_auth/detail/net/tls.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/secret.hpp>
-#include <cibmtr_auth/transport.hpp>
 
 #if CIBMTR_AUTH_HTTPS
 namespace cibmtr_auth {

@@ -4,19 +4,9 @@
 #ifndef CIBMTR_AUTH_DETAIL_NET_HTTP_RESPONSE_READER_HPP
 #define CIBMTR_AUTH_DETAIL_NET_HTTP_RESPONSE_READER_HPP
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
-#include <string>
-#include <utility>
-#include <vector>
 
-#include <cibmtr_auth/config.hpp>
-#include <cibmtr_auth/detail/encoding/text.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/transport.hpp>
 
 #if CIBMTR_AUTH_HTTPS

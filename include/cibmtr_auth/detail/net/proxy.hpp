@@ -4,25 +4,14 @@
 #ifndef CIBMTR_AUTH_DETAIL_NET_PROXY_HPP
 #define CIBMTR_AUTH_DETAIL_NET_PROXY_HPP
 
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
 #include <cstdlib>
-#include <functional>
 #include <initializer_list>
-#include <string>
-#include <utility>
 
 #include <cibmtr_auth/base64.hpp>
-#include <cibmtr_auth/config.hpp>
-#include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/detail/encoding/url.hpp>
 #include <cibmtr_auth/detail/net/http_response_reader.hpp>
 #include <cibmtr_auth/detail/net/socket.hpp>
 #include <cibmtr_auth/detail/oauth/attempts.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/secret.hpp>
-#include <cibmtr_auth/transport.hpp>
 
 #if CIBMTR_AUTH_HTTPS
 namespace cibmtr_auth {

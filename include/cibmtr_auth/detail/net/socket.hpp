@@ -5,13 +5,9 @@
 #define CIBMTR_AUTH_DETAIL_NET_SOCKET_HPP
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <functional>
-#include <string>
-#include <utility>
 
-#include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/detail/net/windows.hpp>
 #include <cibmtr_auth/error.hpp>
 

@@ -4,20 +4,12 @@
 #ifndef CIBMTR_AUTH_DETAIL_NET_TLS_HPP
 #define CIBMTR_AUTH_DETAIL_NET_TLS_HPP
 
-#include <algorithm>
 #include <climits>
-#include <cstddef>
-#include <memory>
 #include <mutex>
-#include <string>
-#include <vector>
 
-#include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/detail/cache/per_process.hpp>
 #include <cibmtr_auth/detail/net/certificates.hpp>
 #include <cibmtr_auth/detail/net/socket.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/transport.hpp>
 
 #if CIBMTR_AUTH_HTTPS
 #include <openssl/err.h>

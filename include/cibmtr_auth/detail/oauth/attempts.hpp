@@ -5,13 +5,9 @@
 #define CIBMTR_AUTH_DETAIL_OAUTH_ATTEMPTS_HPP
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
-#include <string>
-#include <utility>
 
 #include <cibmtr_auth/boot_clock.hpp>
-#include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/error.hpp>
 
 namespace cibmtr_auth {

@@ -4,15 +4,9 @@
 #ifndef CIBMTR_AUTH_DETAIL_OAUTH_RETRY_AFTER_HPP
 #define CIBMTR_AUTH_DETAIL_OAUTH_RETRY_AFTER_HPP
 
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
 #include <cstdio>
 #include <cstring>
-#include <string>
-#include <vector>
 
-#include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {

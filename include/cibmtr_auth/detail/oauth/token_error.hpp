@@ -4,22 +4,9 @@
 #ifndef CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_ERROR_HPP
 #define CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_ERROR_HPP
 
-#include <chrono>
-#include <cstddef>
-#include <string>
-
-#include <cibmtr_auth/base64.hpp>
-#include <cibmtr_auth/credentials.hpp>
-#include <cibmtr_auth/detail/encoding/json_object.hpp>
-#include <cibmtr_auth/detail/encoding/text.hpp>
-#include <cibmtr_auth/detail/encoding/url.hpp>
 #include <cibmtr_auth/detail/oauth/attempts.hpp>
 #include <cibmtr_auth/detail/oauth/retry_after.hpp>
 #include <cibmtr_auth/detail/oauth/token_request.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/form.hpp>
-#include <cibmtr_auth/secret.hpp>
-#include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {
 inline namespace v1_0 {

@@ -4,17 +4,11 @@
 #ifndef CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_REQUEST_HPP
 #define CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_REQUEST_HPP
 
-#include <string>
-#include <utility>
-
 #include <cibmtr_auth/base64.hpp>
-#include <cibmtr_auth/config.hpp>
 #include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/detail/encoding/url.hpp>
 #include <cibmtr_auth/environment.hpp>
-#include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/form.hpp>
-#include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {

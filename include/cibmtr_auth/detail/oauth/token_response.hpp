@@ -4,19 +4,8 @@
 #ifndef CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_RESPONSE_HPP
 #define CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_RESPONSE_HPP
 
-#include <chrono>
-#include <cstddef>
-#include <string>
-#include <utility>
-
-#include <cibmtr_auth/boot_clock.hpp>
-#include <cibmtr_auth/credentials.hpp>
-#include <cibmtr_auth/detail/encoding/json_object.hpp>
-#include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/detail/oauth/token_error.hpp>
-#include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/token.hpp>
-#include <cibmtr_auth/transport.hpp>
 
 namespace cibmtr_auth {
 inline namespace v1_0 {

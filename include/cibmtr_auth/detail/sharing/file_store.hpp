@@ -4,16 +4,7 @@
 #ifndef CIBMTR_AUTH_DETAIL_SHARING_FILE_STORE_HPP
 #define CIBMTR_AUTH_DETAIL_SHARING_FILE_STORE_HPP
 
-#include <chrono>
-#include <cstddef>
-#include <string>
-#include <thread>
-#include <utility>
-
-#include <errno.h>
-
 #include <cibmtr_auth/detail/sharing/private_directory.hpp>
-#include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/token_store.hpp>
 
 namespace cibmtr_auth {

@@ -4,13 +4,7 @@
 #ifndef CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
 #define CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
 
-#include <cstdint>
-#include <string>
-
-#include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/detail/oauth/token_request.hpp>
-#include <cibmtr_auth/environment.hpp>
-#include <cibmtr_auth/secret.hpp>
 
 namespace cibmtr_auth {
 inline namespace v1_0 {

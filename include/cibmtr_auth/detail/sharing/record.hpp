@@ -4,24 +4,12 @@
 #ifndef CIBMTR_AUTH_DETAIL_SHARING_RECORD_HPP
 #define CIBMTR_AUTH_DETAIL_SHARING_RECORD_HPP
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <cstddef>
-#include <cstdint>
 #include <ctime>
-#include <memory>
 #include <random>
-#include <string>
-#include <utility>
 
-#include <picojson.h>
-
-#include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/detail/encoding/json_object.hpp>
 #include <cibmtr_auth/detail/oauth/attempts.hpp>
-#include <cibmtr_auth/error.hpp>
-#include <cibmtr_auth/secret.hpp>
 #include <cibmtr_auth/token.hpp>
 
 namespace cibmtr_auth {
