@@ -1926,8 +1926,8 @@ inline std::string hex_digits(std::uint64_t bits, unsigned bit_count) {
 }
 
 /// 16 hexadecimal digits for what a token depends on (token URL, client, scope and user), 4 for the secrets, and the
-/// version of the record's format: a file name or a key. An old password that is still in use somewhere has a record and
-/// a backoff of its own, and so has a version of the library that writes another format.
+/// version of the record's format: a file name or a key. An old password that is still in use somewhere has its own
+/// record and backoff, and so has a version of the library that writes another format.
 inline std::string record_key(environment const& target, credentials const& account) {
   std::uint64_t hash = 0xCBF29CE484222325U;
   for (std::string const* field :
@@ -3260,16 +3260,21 @@ class renewal {
   int refused_replaces_ = 0;  ///< in a row, although the record did not change
 };
 
-/// A new token, or the failure with the time of the next attempt if there is a store to enforce it.
+/// A new token, or the failure with the time of the next attempt. Without a store only the server's own wish is passed on,
+/// because nothing else enforces a time.
 inline token request_one_token(renewal_tools const& tools, account const& of) {
   renewal_input input;
   input.for_one_token = true;
   renewal_result const result = renewal(tools, of, input).run();
-  if (result.obtained.empty()) {
-    boot_clock::time_point const next = tools.store ? result.latest.next_attempt_at : boot_clock::time_point();
-    throw with_next_attempt(*result.failure, next, tools.read_clock(), result.is_earlier_failure());
+  if (!result.obtained.empty()) {
+    return result.obtained;
   }
-  return result.obtained;
+  error const& failure = *result.failure;
+  if (!tools.store) {
+    throw error(failure.kind(), failure.what(), failure.http_status(), failure.oauth_error(), failure.retry_after(),
+                false);
+  }
+  throw with_next_attempt(failure, result.latest.next_attempt_at, tools.read_clock(), result.is_earlier_failure());
 }
 
 }  // namespace detail
@@ -4005,9 +4010,9 @@ class deadline {
   bool is_over() const noexcept { return left() == std::chrono::milliseconds::zero(); }
   bool was_cancelled() const noexcept { return was_cancelled_; }
 
-  /// For poll: how long to wait before `left` must be called again, at most `longest`.
-  int wait(std::chrono::milliseconds longest = std::chrono::hours(24)) const noexcept {
-    auto const slice = is_cancelled_ ? (std::min)(longest, std::chrono::milliseconds(100)) : longest;
+  /// For poll: how long to wait before `left` must be called again, at most `max_wait`.
+  int wait(std::chrono::milliseconds max_wait = std::chrono::hours(24)) const noexcept {
+    auto const slice = is_cancelled_ ? (std::min)(max_wait, std::chrono::milliseconds(100)) : max_wait;
     return static_cast<int>((std::min)(left(), slice).count());
   }
 
@@ -4814,8 +4819,8 @@ class http_response_reader {
     wipe(body_);
   }
 
-  /// The response to a request of that method, behind any interim ones; of CONNECT, status and fields only. A status
-  /// other than 2xx says enough: if the rest is cut short, stalls, is malformed or longer than `max_size`, returns what
+  /// The response to a request of that method, after any interim ones; of CONNECT, status and fields only. A status
+  /// other than 2xx says enough: if the rest is cut short, stalls, is invalid or longer than `max_size`, returns what
   /// arrived. A 2xx must be complete. Throws `network` if the connection ended before, `invalid_response` if the
   /// response is not HTTP or its body longer than `max_size`, and what the source throws.
   http_response read(std::string const& method, std::size_t max_size) {
