@@ -43,8 +43,9 @@ says() {
   diff <("$1" 2>&1) <(printf '%s\n' "${@:2}")
 }
 
-# works PROGRAM, with the bundled transport or without it.
+# works PROGRAM: with the bundled transport; with that over cpp-httplib too; with neither.
 works() { says "$1" 'Bearer abc' 'nobody listens'; }
+works_with_both() { says "$1" 'Bearer abc' 'nobody listens' 'nobody listens'; }
 works_without_https() { says "$1" 'Bearer abc'; }
 
 # not COMMAND...: fails. (Bash goes on after a failed ! by itself.)
@@ -68,13 +69,13 @@ refused() {
 configured() { cmake -S . -B build "$@"; }
 built() { configured "$@" && cmake --build build; }
 
-# forces_nothing: no flag and no definition beside the project's own and those of cpp-httplib's package.
+# forces_nothing FOLDER: no flag and no definition beside the project's own; our headers in FOLDER are system headers.
 forces_nothing() {
   local flags
   flags=$(sed -n 's/ *"command": "\(.*\)",*$/\1/p' build/compile_commands.json | tr ' ' '\n')
   [ -n "$flags" ]
-  diff <(grep -E '^-[DWf]' <<<"$flags" | sort) \
-    <(tr ' ' '\n' <<<"$CXXFLAGS $(pkg-config --cflags cpp-httplib)" | grep -E '^-[DWf]' | sort)
+  diff <(grep -E '^-[DWf]' <<<"$flags" | sort) <(tr ' ' '\n' <<<"$CXXFLAGS" | grep -E '^-[DWf]' | sort)
+  grep -q -- "-isystem $1/include" build/compile_commands.json
 }
 
 copied_header() {
@@ -83,24 +84,27 @@ copied_header() {
   cd "$work/copied_header"
   g++ -std=c++11 $CXXFLAGS -DCIBMTR_AUTH_HTTPS=0 -I. main.cpp -o core
   works_without_https ./core
-  g++ -std=c++11 $CXXFLAGS -I. main.cpp -o app $(pkg-config --cflags --libs cpp-httplib openssl)
+  g++ -std=c++11 $CXXFLAGS -I. main.cpp -o app $(pkg-config --cflags --libs openssl) -pthread
   works ./app
+  g++ -std=c++11 $CXXFLAGS -DCIBMTR_AUTH_HTTPLIB=1 -I. main.cpp -o both $(pkg-config --cflags --libs cpp-httplib openssl) -pthread
+  works_with_both ./both
 }
 
 makefile() {
   project makefile
   PKG_CONFIG_PATH=$work/by_cmake/share/pkgconfig make
   works ./app
+  PKG_CONFIG_PATH=$work/by_cmake_httplib/share/pkgconfig make -B
+  works_with_both ./app
 }
 
 compile_once() {
   project compile_once
   PKG_CONFIG_PATH=$work/by_meson/share/pkgconfig make
   ./app >said
-  grep 'check the network' said
   grep CIBMTR_CLIENT_ID said
-  grep -m 1 httplib:: <(nm -C tokens.o)
-  not grep -E 'httplib::|SSL_' <(nm -C main.o)
+  grep -m 1 SSL_ <(nm -C tokens.o)
+  not grep SSL_ <(nm -C main.o)
 }
 
 cmake_subdirectory() {
@@ -111,7 +115,7 @@ cmake_subdirectory() {
   echo 'add_subdirectory(third_party/other)' >>CMakeLists.txt
   built -DCMAKE_INSTALL_PREFIX=/usr
   works build/app
-  forces_nothing
+  forces_nothing "$PWD/third_party/cibmtr_auth"
   DESTDIR=$PWD/installed cmake --install build
   [ "$(cd installed && find . -type f)" = ./usr/bin/app ]
 }
@@ -138,8 +142,18 @@ cmake_find_package() {
   project cmake_find_package
   built -DCMAKE_PREFIX_PATH="$work/by_cmake"
   works build/app
-  forces_nothing
-  grep -q -- "-isystem $work/by_cmake/include" build/compile_commands.json
+  forces_nothing "$work/by_cmake"
+}
+
+# The project chooses cpp-httplib's transport; or the package was installed with it.
+cmake_httplib() {
+  project cmake_find_package cmake_httplib
+  built -DCMAKE_PREFIX_PATH="$work/by_cmake" -DCIBMTR_AUTH_HTTPLIB=ON
+  works_with_both build/app
+  built --fresh -DCMAKE_PREFIX_PATH="$work/by_cmake_httplib"
+  works_with_both build/app
+  built --fresh -DCMAKE_PREFIX_PATH="$work/by_cmake_httplib" -DCIBMTR_AUTH_HTTPLIB=OFF
+  works build/app
 }
 
 cmake_versions() {
@@ -156,24 +170,22 @@ cmake_versions() {
   done
 }
 
-# An installed package with the bundled transport, where neither cpp-httplib nor OpenSSL is.
+# An installed package with the bundled transport, without OpenSSL.
 cmake_own_http() {
   project cmake_own_http
-  "${no_httplib[@]}" cmake -S . -B build "${no_openssl[@]}" -DCMAKE_PREFIX_PATH="$work/by_cmake"
-  cmake --build build
+  built "${no_openssl[@]}" -DCMAKE_PREFIX_PATH="$work/by_cmake"
   works_without_https build/app
-  not grep -E 'httplib|ssl' <(ldd build/app)
+  not grep ssl <(ldd build/app)
 }
 
 # A package that was installed without it, whose user sets nothing.
 cmake_without_https() {
   project cmake_find_package cmake_without_https
-  "${no_httplib[@]}" cmake -S . -B build "${no_openssl[@]}" -DCMAKE_PREFIX_PATH="$work/by_cmake_without_https"
-  cmake --build build
+  built "${no_openssl[@]}" -DCMAKE_PREFIX_PATH="$work/by_cmake_without_https"
   works_without_https build/app
 }
 
-# Says what to install, from the sources and from the installed package.
+# Lists what to install, from the sources and from the installed package.
 cmake_missing() {
   project cmake_find_package cmake_missing
   local folder remedy='With CIBMTR_AUTH_HTTPS=OFF, and HTTP of your own, it needs picojson.h alone.'
@@ -181,14 +193,18 @@ cmake_missing() {
     local here=(cmake -S "$folder" -B build --fresh "-DCMAKE_PREFIX_PATH=$work/by_cmake")
     refused 'cibmtr_auth needs picojson.h (Debian: picojson-dev,' "${here[@]}" "${no_picojson[@]}"
     refused 'cibmtr_auth needs OpenSSL (Debian: libssl-dev).' "${here[@]}" "${no_openssl[@]}"
-    refused 'cibmtr_auth needs cpp-httplib (Debian: libcpp-httplib-dev and pkg-config,' "${no_httplib[@]}" "${here[@]}"
-    refused "libssl-dev), cpp-httplib (" "${no_httplib[@]}" "${here[@]}" "${no_openssl[@]}"
+    refused 'cibmtr_auth needs cpp-httplib (Debian: libcpp-httplib-dev and pkg-config,' \
+      "${no_httplib[@]}" "${here[@]}" -DCIBMTR_AUTH_HTTPLIB=ON
+    refused "libssl-dev), cpp-httplib (" "${no_httplib[@]}" "${here[@]}" "${no_openssl[@]}" -DCIBMTR_AUTH_HTTPLIB=ON
     refused "$remedy" "${here[@]}" "${no_openssl[@]}"
   done
-  refused 'The programs need CLI11 (Debian: libcli11-dev).' \
-    cmake -S "$source" -B build --fresh -DCMAKE_DISABLE_FIND_PACKAGE_CLI11=ON
-  refused 'The tests need doctest (Debian: doctest-dev).' cmake -S "$source" -B build --fresh \
-    -DCIBMTR_AUTH_BUILD_EXAMPLES=OFF -DCIBMTR_AUTH_BUILD_TESTS=ON -DCMAKE_DISABLE_FIND_PACKAGE_doctest=ON
+  local here=(cmake -S "$source" -B build --fresh)
+  refused 'The programs need CLI11 (Debian: libcli11-dev).' "${here[@]}" -DCMAKE_DISABLE_FIND_PACKAGE_CLI11=ON
+  refused 'The sandbox needs cpp-httplib (Debian: libcpp-httplib-dev' "${no_httplib[@]}" "${here[@]}"
+  here+=(-DCIBMTR_AUTH_BUILD_EXAMPLES=OFF)
+  refused 'The tests need cpp-httplib (Debian: libcpp-httplib-dev' "${no_httplib[@]}" "${here[@]}"
+  refused 'The tests need doctest (Debian: doctest-dev).' "${here[@]}" -DCMAKE_DISABLE_FIND_PACKAGE_doctest=ON
+  "${no_httplib[@]}" "${here[@]}" -DCIBMTR_AUTH_BUILD_TESTS=OFF
   sed -i 's/ REQUIRED//; /target_link_libraries/d' CMakeLists.txt
   cmake -S . -B build --fresh "-DCMAKE_PREFIX_PATH=$work/by_cmake" "${no_openssl[@]}"
 }
@@ -217,7 +233,7 @@ cmake_vendored() {
   cp /usr/include/picojson.h third_party/picojson
   "${no_httplib[@]}" cmake -S . -B build
   cmake --build build
-  works build/app
+  works_with_both build/app
   grep -- "-isystem $PWD/third_party/picojson" build/compile_commands.json
   ninja -C build -t deps | grep third_party/picojson/picojson.h
   ninja -C build -t deps | grep third_party/httplib/httplib.h
@@ -230,9 +246,9 @@ cmake_upstream_httplib() {
   project cmake_find_package cmake_upstream_httplib
   cmake -S "$upstream" -B httplib -DCMAKE_INSTALL_PREFIX="$PWD/prefix"
   cmake --install httplib
-  "${no_httplib[@]}" cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/by_cmake;$PWD/prefix"
+  "${no_httplib[@]}" cmake -S . -B build -DCMAKE_PREFIX_PATH="$work/by_cmake_httplib;$PWD/prefix"
   cmake --build build
-  works build/app
+  works_with_both build/app
   ninja -C build -t deps | grep prefix/include/httplib.h
 }
 
@@ -248,8 +264,11 @@ pkg_config() {
     not pkg-config --atleast-version 2 cibmtr_auth
     [ "$(realpath "$(pkg-config --cflags-only-I cibmtr_auth | sed 's/^-I//; s/ *$//')")" = "$work/$tree/include" ]
     diff <(pkg-config --cflags-only-other --libs cibmtr_auth | xargs -n 1 | sort -u) \
-      <(echo -pthread "$(pkg-config --cflags-only-other --libs cpp-httplib openssl)" | xargs -n 1 | sort -u)
-    refused "Package 'cpp-httplib', required by 'cibmtr_auth', not found" \
+      <(echo -pthread "$(pkg-config --cflags-only-other --libs openssl)" | xargs -n 1 | sort -u)
+    diff <(PKG_CONFIG_PATH=$work/${tree}_httplib/share/pkgconfig pkg-config --cflags-only-other --libs cibmtr_auth |
+      xargs -n 1 | sort -u) <(echo -pthread -DCIBMTR_AUTH_HTTPLIB=1 \
+      "$(pkg-config --cflags-only-other --libs cpp-httplib openssl)" | xargs -n 1 | sort -u)
+    refused "Package 'openssl', required by 'cibmtr_auth', not found" \
       env PKG_CONFIG_LIBDIR=/nonexistent pkg-config --cflags cibmtr_auth
     PKG_CONFIG_LIBDIR=/nonexistent PKG_CONFIG_PATH=$work/${tree}_without_https/share/pkgconfig \
       pkg-config --cflags cibmtr_auth | grep -- -DCIBMTR_AUTH_HTTPS=0
@@ -299,8 +318,8 @@ meson_missing() {
   local without_headers='cibmtr_auth needs picojson.h (Debian: picojson-dev,'
   refused "$without_headers" env CXXFLAGS=-nostdinc meson setup missing "$source"
   rm -rf missing
-  refused 'cibmtr_auth needs cpp-httplib (Debian: libcpp-httplib-dev). With the option https=false' \
-    "${no_httplib[@]}" meson setup missing "$source"
+  refused 'cibmtr_auth needs cpp-httplib (Debian: libcpp-httplib-dev).' \
+    "${no_httplib[@]}" meson setup missing "$source" -Dhttps=false -Dhttplib=true
   rm -rf missing
   PKG_CONFIG_LIBDIR=/nonexistent meson setup missing "$source" -Dhttps=false
 }
@@ -327,7 +346,7 @@ cmake_destdir() {
   cmake --build "$work/cmake_destdir" --target cibmtr-token
   DESTDIR=$work/cmake_destdir/package cmake --install "$work/cmake_destdir"
   is_package "$work/cmake_destdir/package" $(installed_files) \
-    usr/share/cmake/cibmtr_auth/cibmtr_auth-{config,config-version,dependencies,targets}.cmake
+    usr/share/cmake/cibmtr_auth/cibmtr_auth-{config,config-version,cpp-httplib,dependencies,targets}.cmake
 }
 
 meson_destdir() {
@@ -365,7 +384,8 @@ by_meson() {
 prepare() {
   tar -czf "$work/cibmtr_auth.tar.gz" --exclude=./build --exclude=./.git --transform 's,^\.,cibmtr_auth,' . &&
     by_cmake by_cmake && by_cmake by_cmake_without_https -DCIBMTR_AUTH_HTTPS=OFF &&
-    by_meson by_meson && by_meson by_meson_without_https -Dhttps=false
+    by_cmake by_cmake_httplib -DCIBMTR_AUTH_HTTPLIB=ON &&
+    by_meson by_meson && by_meson by_meson_without_https -Dhttps=false && by_meson by_meson_httplib -Dhttplib=true
 }
 
 # way NAME: one line, and its log only when it failed.
@@ -385,7 +405,7 @@ way() {
 }
 
 [ $# -gt 0 ] || set -- cmake_vendored cmake_upstream_httplib cmake_destdir meson_destdir copied_header makefile \
-  compile_once cmake_subdirectory cmake_library cmake_fetch_content cmake_find_package cmake_versions cmake_own_http \
+  compile_once cmake_subdirectory cmake_library cmake_fetch_content cmake_find_package cmake_httplib cmake_versions cmake_own_http \
   cmake_without_https cmake_missing pkg_config meson_subproject meson_installed meson_vendored meson_missing single_include
 rm -rf "$work" && mkdir -p "$work"
 prepare >"$work/prepare.log" 2>&1 || { tail -n 40 "$work/prepare.log"; echo "FAILED  installing"; exit 1; }

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The wire tests with three generations of cpp-httplib (the installed one, and those of Debian's later suites) and with OpenSSL 1.1.1.
-# They are fetched into build/httplib/ without being installed and without touching this machine's package sources. A generation
-# that cannot be had is skipped; remove its folder to fetch the newest again. Installs what else it needs on Debian.
-# Usage: generations.sh [later]: all, or all but the installed one, which tests/run.sh has tried. Exit status 0 when nothing failed.
+# httplib_transport and the sandbox with three generations of cpp-httplib (the installed one, and those of Debian's later suites), and
+# the bundled transport with OpenSSL 1.1.1. They are fetched into build/httplib/ without being installed and without changing this
+# machine's package sources. A generation that cannot be fetched is skipped; remove its folder to fetch the newest again. Installs
+# what else it needs on Debian.
+# Usage: generations.sh [later]: all, or all but the installed one, which tests/run.sh tests. Exit status 0 if nothing failed.
 set -uo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/../.." || exit 1
 . tests/support/packages.sh
@@ -14,7 +15,7 @@ CDPATH= cd -- "$(dirname -- "$0")/../.." || exit 1
   exit 1
 unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
 
-flags=(-std=c++11 -O0 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Wold-style-cast -Werror -Iinclude -pthread)
+flags=(-std=c++11 -O0 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Wold-style-cast -Werror -Iinclude -Itests -pthread)
 root=$PWD/build/httplib
 mkdir -p "$root"
 passed=0
@@ -105,22 +106,29 @@ build() {
   nice -n 5 g++ "${flags[@]}" "${sources[@]}" -o "$program" "$@"
 }
 
-wire_tests() {
-  build "$1" wire_tests tests/{main,https,http_answer,make_token_cache}.cpp -- "${@:2}" && "$1/wire_tests"
+transport() {
+  build "$1" transport tests/support/main.cpp tests/unit/httplib_transport.cpp -- -DCIBMTR_AUTH_HTTPLIB=1 "${@:2}" &&
+    "$1/transport"
 }
 
-cibmtr_token() {
-  build "$1" cibmtr-token examples/cibmtr-token/cibmtr-token.cpp -- "${@:2}" &&
+# The sandbox of that generation, with the tests of cibmtr-token, which is the same for all.
+sandbox() {
+  build "$root" cibmtr-token examples/cibmtr-token/cibmtr-token.cpp -- $openssl &&
     build "$1" cibmtr-sandbox examples/sandbox/sandbox.cpp -- "${@:2}" &&
-    python3 tests/programs/cibmtr_token_test.py "$1/cibmtr-token" "$1/cibmtr-sandbox"
+    python3 tests/programs/cibmtr_token_test.py "$root/cibmtr-token" "$1/cibmtr-sandbox"
 }
 
 # generation NAME OPTION...
 generation() {
   echo "== $1: cpp-httplib $(version_with "${@:2}")"
   mkdir -p "$root/$1"
-  verdict "$1-wire_tests" wire_tests "$root/$1" "${@:2}"
-  verdict "$1-cibmtr_token" cibmtr_token "$root/$1" "${@:2}"
+  verdict "$1-transport" transport "$root/$1" "${@:2}"
+  verdict "$1-sandbox" sandbox "$root/$1" "${@:2}"
+}
+
+wire_tests() {
+  build "$1" wire_tests tests/support/main.cpp tests/unit/{https,make_token_cache}.cpp tests/unit/detail/net/*.cpp -- "${@:2}" &&
+    "$1/wire_tests"
 }
 
 openssl=$(pkg-config --cflags --libs openssl)
@@ -132,10 +140,11 @@ for suite in trixie sid; do
     generation "$suite" -DCPPHTTPLIB_OPENSSL_SUPPORT -isystem "$root/$suite/include" $openssl
     split=(-DCPPHTTPLIB_OPENSSL_SUPPORT -isystem "$root/$suite/split/usr/include")
     echo "== $suite, Debian's split header: cpp-httplib $(version_with "${split[@]}")"
-    verdict "$suite-split" g++ "${flags[@]}" "${split[@]}" -fsyntax-only tests/https.cpp
+    verdict "$suite-split" g++ "${flags[@]}" "${split[@]}" -DCIBMTR_AUTH_HTTPLIB=1 -fsyntax-only \
+      tests/unit/httplib_transport.cpp
   else
     tail -n 5 "$root/$suite-fetch.log"
-    skip "$suite: its cpp-httplib cannot be had from this machine's package sources ($root/$suite-fetch.log)"
+    skip "$suite: its cpp-httplib cannot be fetched from this machine's package sources ($root/$suite-fetch.log)"
   fi
 done
 
@@ -147,7 +156,7 @@ if [ -e "$root/bullseye/is_complete" ] && [ -e "$root/bookworm/is_complete" ]; t
     "-Wl,-rpath,$here/lib/$(g++ -dumpmachine)" -lssl -lcrypto
 else
   tail -n 5 "$root/bullseye-fetch.log"
-  skip "OpenSSL 1.1.1 cannot be had from this machine's package sources ($root/bullseye-fetch.log)"
+  skip "OpenSSL 1.1.1 cannot be fetched from this machine's package sources ($root/bullseye-fetch.log)"
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

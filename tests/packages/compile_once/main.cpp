@@ -6,12 +6,7 @@
 
 int main() {
   try {
-    https()({"GET", "https://127.0.0.1:1/", {}, ""});
-  } catch (cibmtr_auth::error const& problem) {
-    std::cout << problem.what() << "\n";
-  }
-  try {
-    std::cout << tokens().get().authorization() << "\n";
+    api()({"GET", cibmtr_auth::default_environment().api_url + "/r4/metadata"});
   } catch (cibmtr_auth::error const& problem) {
     std::cout << problem.what() << "\n";
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What every file of this program includes. Only tokens.cpp pays for cpp-httplib and OpenSSL.
+// What every file of this program includes. Only tokens.cpp compiles OpenSSL's headers.
 
 #ifndef TOKENS_HPP
 #define TOKENS_HPP
@@ -9,7 +9,7 @@
 #endif
 #include <cibmtr_auth.hpp>
 
-cibmtr_auth::token_cache& tokens();
-cibmtr_auth::transport const& https();
+cibmtr_auth::token_cache const& tokens();
+cibmtr_auth::transport const& api();
 
 #endif  // TOKENS_HPP

@@ -6,25 +6,20 @@
 namespace NAME {
 
 std::string environment() {
-  return cibmtr_auth::default_environment.name;
+  return cibmtr_auth::default_environment().name;
 }
 
 void refuse() {
-  cibmtr_auth::make_token_cache({"", "", "", "", ""},
-                                [](cibmtr_auth::http_request const&) { return cibmtr_auth::http_response(); });
+  cibmtr_auth::make_token_cache(cibmtr_auth::test_environment(), {"", "", ""});
 }
 
 cibmtr_auth::token_cache& tokens() {
-  static cibmtr_auth::token_cache all = cache_of(environment());
-  return all;
+  static cibmtr_auth::token_cache cache = cache_of(environment());
+  return cache;
 }
 
-std::string token() {
-  return tokens().get().value();
+std::string token_of(cibmtr_auth::token_cache const& cache) {
+  return cache.get().value();
 }
 
 }  // namespace NAME
-
-bool gets_a_token(cibmtr_auth::token_cache const& tokens) {
-  return !tokens.get().empty() && !tokens.get().empty();
-}

@@ -8,12 +8,14 @@
 #include <cibmtr_auth.hpp>
 #include <string>
 
-/// A cache whose tokens have that name.
-inline cibmtr_auth::token_cache cache_of(std::string const& name) {
-  return cibmtr_auth::token_cache([name] {
-    auto const now = cibmtr_auth::boot_clock::now();
-    return cibmtr_auth::token(name, "", now, now + std::chrono::minutes(30));
-  });
+/// A cache whose tokens have that value.
+inline cibmtr_auth::token_cache cache_of(std::string const& value) {
+  cibmtr_auth::token_cache_options options;
+  options.transport = [value](cibmtr_auth::http_request const&) {
+    return cibmtr_auth::http_response(200,
+                                      R"({"access_token":")" + value + R"(","token_type":"Bearer","expires_in":1800})");
+  };
+  return cibmtr_auth::make_token_cache(cibmtr_auth::test_environment(), {"id", "secret", "scope"}, options);
 }
 
 #pragma GCC visibility push(default)
@@ -21,15 +23,14 @@ namespace first {
 std::string environment();
 void refuse();  ///< throws cibmtr_auth::error
 cibmtr_auth::token_cache& tokens();
-std::string token();  ///< the value of a token of these, got inside the library
+std::string token_of(cibmtr_auth::token_cache const& tokens);  ///< requested inside the library
 }  // namespace first
 namespace second {
 std::string environment();
 void refuse();
 cibmtr_auth::token_cache& tokens();
-std::string token();
+std::string token_of(cibmtr_auth::token_cache const& tokens);
 }  // namespace second
-extern "C" bool gets_a_token(cibmtr_auth::token_cache const& tokens);
 #pragma GCC visibility pop
 
 #endif  // CIBMTR_AUTH_TESTS_HIDDEN_LIBRARY_HPP

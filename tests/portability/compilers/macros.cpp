@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What windows.h does to those who come after it. The headers that are not ours come first: some of them do not survive it.
+// The macros min and max, as windows.h defines them. The headers that are not ours come first: some of them do not compile with these.
 
 #include <httplib.h>
 #include <openssl/ssl.h>
