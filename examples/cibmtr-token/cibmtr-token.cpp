@@ -79,17 +79,6 @@ auth::credentials chosen_credentials(arguments const& given) {
   return chosen;
 }
 
-std::string chosen_cache_directory(arguments const& given) {
-  try {
-    return given.no_cache                  ? ""
-           : given.cache_directory.empty() ? auth::default_cache_directory()
-                                           : given.cache_directory;
-  } catch (auth::error const&) {
-    throw auth::error(auth::error_kind::configuration,
-                      "HOME and XDG_CACHE_HOME name no absolute path: set one of them, or give --cache or --no-cache");
-  }
-}
-
 /// Whether `scope` contains every scope token of `requested`.
 bool includes(std::string const& scope, std::string const& requested) {
   std::istringstream tokens(requested);
@@ -116,34 +105,36 @@ auth::secret formatted(auth::token const& token, arguments const& given) {
 /// The token, if there is one, and how this run got it.
 struct outcome {
   auth::token token;
+  bool is_new = false;
   auth::token_cache_status status;
-  std::exception_ptr failure;
+  std::shared_ptr<auth::error const> failure;
 };
 
-outcome get_token(arguments const& given, auth::environment const& environment, auth::credentials const& credentials,
-                  auth::token_cache_options const& options) {
-  outcome result;
-  try {
-    if (given.no_cache) {
-      result.token = auth::request_token(environment, credentials, options);
-      return result;
-    }
-    auth::token_cache const tokens = auth::make_token_cache(environment, credentials, options);
+void get_token(arguments const& given, auth::environment const& environment, auth::credentials const& credentials,
+               auth::token_cache_options const& options, outcome& result) {
+  if (options.cache_directory.empty()) {
     try {
-      result.token = tokens.get();
-      bool const is_new = tokens.status().requests > tokens.status().failures;
-      if (given.renew && !is_new && !tokens.invalidate(result.token)) {
+      result.token = auth::request_token(environment, credentials, options);
+      result.is_new = true;
+    } catch (auth::error const& failure) {
+      result.failure = std::make_shared<auth::error const>(failure);
+    }
+    return;
+  }
+  auth::token_cache const tokens = auth::make_token_cache(environment, credentials, options);
+  try {
+    result.token = tokens.get();
+    result.is_new = tokens.status().requests > tokens.status().failures;
+    if (given.renew && !result.is_new) {
+      if (!tokens.invalidate(result.token)) {
         note("the same token as before, because it was renewed less than 30 s ago");
       }
       result.token = tokens.get();
-    } catch (auth::error const&) {
-      result.failure = std::current_exception();
     }
-    result.status = tokens.status();
-  } catch (auth::error const&) {
-    result.failure = std::current_exception();
+  } catch (auth::error const& failure) {
+    result.failure = std::make_shared<auth::error const>(failure);
   }
-  return result;
+  result.status = tokens.status();
 }
 
 /// The latest exchange with the token server.
@@ -211,51 +202,40 @@ void print_connection(auth::https_options const& https, std::string const& token
   print_clock(seen->date);
 }
 
-outcome check(arguments const& given, auth::environment const& environment, auth::credentials const& credentials,
-              auth::token_cache_options options) {
-  bool const is_password_grant = auth::detail::uses_password_grant(credentials);
+void check(arguments const& given, auth::environment const& environment, auth::credentials const& credentials,
+           auth::token_cache_options const& given_options, outcome& result) {
+  auth::token_cache_options options = given_options;
   std::string const token_url = auth::detail::token_url(environment, credentials);
   print_finding("environment", environment.name + ", token URL " + token_url);
   credentials.validate();
   print_finding("credentials", given.credentials_file.empty() ? "complete, from CIBMTR_* variables"
                                                               : "complete, from " + given.credentials_file);
-  print_finding("grant", is_password_grant ? "password" : "client_credentials");
+  print_finding("grant", auth::detail::uses_password_grant(credentials) ? "password" : "client_credentials");
 
   auto const seen = std::make_shared<exchange>();
   options.transport = observed_transport(options.https, seen);
-  outcome result = get_token(given, environment, credentials, options);
-  auth::token_cache_status const& status = result.status;
-  bool const was_requested = seen->was_tried;
+  get_token(given, environment, credentials, options, result);
   print_connection(options.https, token_url, seen);
+
+  auth::token_cache_status const& status = result.status;
+  bool const is_alone = options.cache_directory.empty() || !status.sharing_problem.empty();
   print_finding("cache",
-                given.no_cache                   ? "none"
-                : status.sharing_problem.empty() ? options.cache_directory
-                                                 : "none: " + status.sharing_problem,
+                (is_alone ? "none" : options.cache_directory) +
+                    (status.sharing_problem.empty() ? "" : ": " + status.sharing_problem),
                 status.sharing_problem.empty());
   if (!result.token.empty()) {
-    print_finding("token", (was_requested ? "requested, expires in " : "cached by an earlier run, expires in ") +
-                               std::to_string(result.token.expires_in().count()) + " s");
+    print_finding("token",
+                  std::string(result.is_new ? "requested" : "cached by an earlier run") + ", expires in " +
+                      std::to_string(result.token.expires_in().count()) + " s" +
+                      (status.has_token ? ", renewal due in " + std::to_string(status.renews_in.count()) + " s" : ""));
     print_finding("scope", result.token.scope(), includes(result.token.scope(), credentials.scope));
   }
-  if (status.has_token) {
-    print_finding("renewal", "due in " + std::to_string(status.renews_in.count()) + " s");
-  }
-  if (!given.no_cache) {
-    print_finding("requests", std::to_string(status.requests) + " sent, " + std::to_string(status.failures) + " failed",
-                  status.failures == 0);
-  }
-  try {
-    if (result.failure) {
-      std::rethrow_exception(result.failure);
-    }
-    print_finding("last error", status.last_error ? status.last_error->what() : "none", !status.last_error);
-  } catch (auth::error const& failure) {
-    print_finding("last error", failure.what(), false);
-  }
-  return result;
+  auto const& last_error = result.failure ? result.failure : status.last_error;
+  print_finding("last error", last_error ? last_error->what() : "none", !last_error);
 }
 
 void forget(std::string const& directory, auth::environment const& environment, auth::credentials const& credentials) {
+  auth::detail::require(!directory.empty(), "--forget", "needs a folder: give --cache, or set HOME");
   auth::detail::file_store store(directory);
   std::string const key = auth::detail::record_key(environment, credentials);
   bool is_removed = false;
@@ -274,18 +254,24 @@ void run(arguments const& given) {
   auth::token_cache_options options;
   options.https = given.https;
   options.https.timeout = std::chrono::milliseconds(static_cast<long long>(given.timeout * 1000));
-  options.cache_directory = chosen_cache_directory(given);
+  outcome result;
+  try {
+    options.cache_directory = given.no_cache                   ? ""
+                              : !given.cache_directory.empty() ? given.cache_directory
+                                                               : auth::default_cache_directory();
+  } catch (auth::error const&) {
+    result.status.sharing_problem = "HOME and XDG_CACHE_HOME name no absolute path: set one of them, or give --cache";
+  }
   if (given.forget) {
     forget(options.cache_directory, environment, credentials);
     return;
   }
-  outcome const result = given.check ? check(given, environment, credentials, options)
-                                     : get_token(given, environment, credentials, options);
+  (given.check ? check : get_token)(given, environment, credentials, options, result);
   if (!result.status.sharing_problem.empty()) {
     note("nothing is shared with other runs: " + result.status.sharing_problem);
   }
   if (result.failure) {
-    std::rethrow_exception(result.failure);
+    throw auth::error(*result.failure);
   }
   if (!given.check) {
     print(formatted(result.token, given).reveal());
@@ -322,8 +308,8 @@ Connection:
 
 Sharing the token with other runs:
   --cache DIR                through this folder, which only you may enter
-  --renew                    the API rejects the shared token (HTTP 401):
-                             replace it, at most once in 30 s
+  --renew                    the API rejects the shared token (HTTP 401): replace
+                             it, at most once in 30 s
   --forget                   remove the shared token and the backoff of these
                              credentials, and request nothing
   --no-cache                 share nothing: request a token at once
@@ -360,8 +346,8 @@ Exit status:
   0  a token was printed     4  rate limited, or the server is unavailable
   2  usage or configuration  5  network, TLS or time-out
   3  credentials rejected    6  invalid response
-After a failure, runs that share a folder send nothing until the backoff ends;
-the message says when. Once the cause is fixed, --forget ends it.
+After a failure, runs that share a folder send nothing until the backoff ends; the
+message says when. Once the cause is fixed, --forget ends it.
 
 Examples:
   cibmtr-token --check

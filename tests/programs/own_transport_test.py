@@ -53,7 +53,7 @@ class OwnTransport(SandboxTest):
         self.assertEqual(self.control()["token_requests"], 0)
 
     def test_a_certificate_for_another_name_is_not_trusted(self):
-        url = self.token_url.replace("localhost", "other.localhost")  # which curl takes for this machine
+        url = self.token_url.replace("localhost", "other.localhost")  # which curl resolves to localhost
         self.expect_failure(self.call(token_url=url), "tls", "other.localhost.*host name")
         self.assertEqual(self.control()["token_requests"], 0)
 
@@ -68,21 +68,21 @@ class OwnTransport(SandboxTest):
         self.expect_failure(self.call("0.5", token_url=url), "timed_out", "allow more")
         self.assertLess(time.monotonic() - began, 5)
 
-    def test_an_answer_that_does_not_come_is_timed_out(self):
+    def test_a_missing_response_is_timed_out(self):
         self.control("/next", {"status": 200, "delay_ms": 60000})
         self.expect_failure(self.call("0.5"), "timed_out", "allow more")
 
     def test_a_redirect_is_reported_and_not_followed(self):
         for status in (301, 302, 303, 307, 308):
             before = self.control("/next", {"status": status, "headers": {"Location": self.token_url}})["token_requests"]
-            self.expect_failure(self.call(), "invalid_response", "Redirects are not followed")
+            self.expect_failure(self.call(), "invalid_response", "A redirect to https://localhost:%d is not followed" % self.port)
             self.assertEqual(self.control()["token_requests"], before + 1)
 
-    def test_a_token_answer_over_64_KiB_is_refused(self):
+    def test_a_token_response_over_64_KiB_is_rejected(self):
         self.control("/next", {"status": 200, "body": " " * (64 * 1024 + 1)})
-        self.expect_failure(self.call(), "invalid_response", "more than is allowed")
+        self.expect_failure(self.call(), "invalid_response", "longer than 64 KiB")
 
-    def test_an_answer_that_is_not_http_is_invalid_response_since_the_password_was_sent(self):
+    def test_a_response_that_is_not_http_is_an_invalid_response(self):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
                         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", self.path("key.pem"),
                         "-out", self.path("mail.pem")], check=True, capture_output=True, timeout=30)
@@ -97,27 +97,27 @@ class OwnTransport(SandboxTest):
                     client.sendall(greeting)
             thread = threading.Thread(target=greet)
             thread.start()
-            self.expect_failure(self.call(token_url=url, ca="mail.pem"), "invalid_response", "what is not HTTP")
+            self.expect_failure(self.call(token_url=url, ca="mail.pem"), "invalid_response", "the response is not HTTP")
             thread.join()
 
-    def test_plain_http_is_never_spoken(self):
+    def test_plain_http_is_never_used(self):
         self.expect_failure(self.call(token_url=self.token_url.replace("https:", "http:")), "configuration", "https://")
 
-    def test_the_proxy_of_the_environment_is_asked_and_its_refusal_is_a_network_error(self):
+    def test_the_proxy_of_the_environment_is_used_and_its_rejection_is_a_network_error(self):
         server, url = self.listen()
-        asked = []
+        requests = []
 
-        def refuse():
+        def reject():
             connection, _ = server.accept()
             with connection:
-                asked.append(connection.recv(4096).split(b"\r\n")[0])
+                requests.append(connection.recv(4096).split(b"\r\n")[0])
                 connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-        proxy = threading.Thread(target=refuse)
+        proxy = threading.Thread(target=reject)
         proxy.start()
         self.environment["https_proxy"] = url.replace("https:", "http:").replace("/token", "")
         self.expect_failure(self.call(), "network", "407.*proxy")
         proxy.join()
-        self.assertEqual(asked, [b"CONNECT localhost:%d HTTP/1.1" % self.port])
+        self.assertEqual(requests, [b"CONNECT localhost:%d HTTP/1.1" % self.port])
 
 
 if __name__ == "__main__":
