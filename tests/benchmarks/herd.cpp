@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How many token requests a herd makes that comes all at once.
+// How many token requests a herd of callers makes that start at the same time.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -22,22 +22,22 @@ namespace {
 
 constexpr int herd_size = 64;
 
-/// Takes its time, as servers do.
-token answer(bool is_failing) {
+/// Takes 50 ms, as servers do.
+http_response respond(http_request const& request, bool is_failing) {
+  request.before_sending();
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  if (is_failing) {
-    throw error(error_kind::unavailable, "the server is down.");
-  }
-  boot_clock::time_point const now = boot_clock::now();
-  return token("token", "", now, now + std::chrono::minutes(30));
+  return is_failing ? http_response(503, "")
+                    : http_response(200, R"({"access_token":"abc","token_type":"Bearer","expires_in":1800})");
 }
 
 void threads(char const* name, bool is_failing) {
   std::atomic<int> requests{0};
-  token_cache const tokens([&] {
+  token_cache_options options;
+  options.transport = [&](http_request const& request) {
     ++requests;
-    return answer(is_failing);
-  });
+    return respond(request, is_failing);
+  };
+  token_cache const tokens = make_token_cache(test_environment(), tests::some_credentials(), options);
   std::promise<void> starting_gun;
   std::shared_future<void> const start = starting_gun.get_future().share();
   std::vector<std::thread> herd;
@@ -61,14 +61,15 @@ void threads(char const* name, bool is_failing) {
 
 /// One of many processes that share a folder. Each request adds a byte to `requests` in it.
 void process(std::string const& folder) {
-  auto const ask = [&folder] {
+  token_cache_options options;
+  options.cache_directory = folder + "/cache";
+  options.transport = [&folder](http_request const& request) {
     int const file = open((folder + "/requests").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     static_cast<void>(write(file, ".", 1) == 1);
     close(file);
-    return answer(false);
+    return respond(request, false);
   };
-  fingerprint const whose(test_environment, tests::some_credentials());
-  token_cache(ask, boot_clock::now, std::make_shared<token_file>(folder + "/cache", whose)).get();
+  make_token_cache(test_environment(), tests::some_credentials(), options).get();
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ build() {
   local name=$1
   shift
   g++ -std=c++11 -O2 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Wold-style-cast -Werror \
-    -DCIBMTR_AUTH_HTTPS=0 -Iinclude "tests/benchmarks/$name.cpp" -o "$built/$name" -pthread "$@"
+    -DCIBMTR_AUTH_HTTPS=0 -Iinclude -Itests "tests/benchmarks/$name.cpp" -o "$built/$name" -pthread "$@"
 }
 build get -lbenchmark
 build herd
@@ -36,7 +36,7 @@ processes() {
   rm -r "$folder"
 }
 
-# In turns, so that a busy moment of the machine hits all alike.
+# Alternating, so that a busy moment of the machine affects all of them.
 for round in {1..5}; do
   echo "round $round of 5" >&2
   "$built/get" --benchmark_format=csv --benchmark_min_time=0.5 2>/dev/null

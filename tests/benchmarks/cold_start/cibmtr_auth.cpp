@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One token by this library; with an argument, that many renewals in the living process and their median time.
+// One token by this library; with an argument, that many more in the living process and their median time.
 
 #include <algorithm>
 #include <chrono>
@@ -9,18 +9,21 @@
 #include <string>
 #include <vector>
 
+namespace auth = cibmtr_auth;
+
 int main(int argc, char** argv) {
-  char const* const url = std::getenv("TOKEN_URL");
-  cibmtr_auth::environment const here = {"sandbox", url, url, ""};
-  auto const source =
-      cibmtr_auth::make_token_source(here, cibmtr_auth::credentials_from_env(), cibmtr_auth::https_transport());
-  if (cibmtr_auth::token_cache(source).get().empty()) {
+  std::string const url = std::getenv("TOKEN_URL");
+  auth::environment const sandbox = {"sandbox", url, url, ""};
+  auth::credentials const user = auth::credentials_from_env();
+  auth::token_cache_options options;
+  options.transport = auth::https_transport();
+  if (auth::make_token_cache(sandbox, user, options).get().empty()) {
     return 1;
   }
   std::vector<double> times;
   for (int i = 0; argc > 1 && i < std::atoi(argv[1]); ++i) {
     auto const start = std::chrono::steady_clock::now();
-    source();
+    auth::request_token(sandbox, user, options);
     times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   if (!times.empty()) {
