@@ -1,394 +1,1216 @@
 // SPDX-License-Identifier: MIT
+// How processes that share a store agree on one request: docs/design.md, "Sharing".
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cibmtr_auth.hpp>
-#include <exception>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <vector>
 
-#include "support/fake_server.hpp"
+#include "support/fake_processes.hpp"
 #include "support/refusal.hpp"
 
 using namespace cibmtr_auth;
-using cibmtr_auth::detail::renewal;
-using cibmtr_auth::detail::renewal_outcome;
+using detail::attempt_row;
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
-using std::chrono::nanoseconds;
 using std::chrono::seconds;
+using tests::cannot_connect;
+using tests::error_of;
+using tests::fake_clock;
+using tests::fake_process;
+using tests::fake_processes;
+using tests::lost;
+using tests::memory_store;
+using tests::oauth_error;
+using tests::response;
+using tests::some_credentials;
+using tests::throws;
 
 namespace {
 
-/// Does what the test says, and remembers what was done.
-struct fake_store : token_store {
-  token_record record;
-  int busy_for = 0;       ///< so many calls of `try_lock()`
-  bool is_lossy = false;  ///< keeps nothing that it is given
-  int saves = 0;
-  int locks = 0;
-  int held = 0;
-  int saves_without_lock = 0;
-  std::function<void()> when_busy = [] {};
-  std::function<void()> just_before_lock = [] {};
-
-  std::unique_ptr<lock> try_lock() override {
-    ++locks;
-    if (busy_for > 0) {
-      --busy_for;
-      when_busy();
-      return nullptr;
-    }
-    just_before_lock();
-    struct counted : lock {
-      explicit counted(int& held_) : count(held_) { ++count; }
-      ~counted() override { --count; }
-      int& count;
-    };
-    return std::unique_ptr<lock>(new counted(held));
-  }
-  token_record load() override { return record; }
-  void save(token_record const& saved) override {
-    ++saves;
-    saves_without_lock += held == 0 ? 1 : 0;
-    if (!is_lossy) {
-      record = saved;
-    }
-  }
-};
-
-struct scene {
-  tests::fake_clock clock;
-  std::shared_ptr<fake_store> store = std::make_shared<fake_store>();
-  std::unique_ptr<error> failing_with;
-  int requests = 0;
-  int held_while_asked = 0;
-
-  renewal renewals() {
-    return renewal([this] { return ask(); }, store, clock);
-  }
-  token ask() {
-    ++requests;
-    held_while_asked += store->held;
-    if (failing_with) {
-      throw error(*failing_with);
-    }
-    return fresh("asked-" + std::to_string(requests));
-  }
-  void fail_with(error const& failure) { failing_with.reset(new error(failure)); }
-
-  token fresh(std::string const& value) const { return token(value, "", clock(), clock() + minutes(30)); }
-  token aged(std::string const& value, minutes age) const {
-    return token(value, "", clock() - age, clock() - age + minutes(30));
-  }
-};
-
-error failure_in(renewal_outcome const& outcome) {
-  REQUIRE(outcome.failure);
-  return tests::error_of([&outcome] { std::rethrow_exception(outcome.failure); });
+std::string value_of(fake_process const& process) {
+  return process.tokens.get().value();
 }
 
-error unavailable(seconds retry_after = seconds(0)) {
-  return error(error_kind::unavailable, "down.", 503, "", retry_after);
+error failure_of(fake_process const& process) {
+  return error_of([&process] { process.tokens.get(); });
+}
+
+bool attempts(fake_processes& all, fake_process const& process) {
+  int const before = all.connections;
+  try {
+    process.tokens.get();
+  } catch (error const&) {
+  }
+  return all.connections > before;
+}
+
+/// A process that takes the lease, sends, and is killed.
+void start_and_kill(fake_processes& all) {
+  fake_process const killed = all.start();
+  all.after_sending = [&] {
+    killed.store->cannot_load = true;
+    killed.store->cannot_replace = true;
+  };
+  attempts(all, killed);
+  all.after_sending = nullptr;
+}
+
+/// Runs `meanwhile` while the lease of `process` is running, then lets it finish.
+void during_the_lease_of(fake_processes& all, fake_process const& process, std::function<void()> const& meanwhile) {
+  all.after_sending = meanwhile;
+  attempts(all, process);
+}
+
+credentials with_password(char const* password) {
+  credentials of = some_credentials();
+  of.password = password;
+  return of;
+}
+
+token_cache_options options_of(fake_processes& all) {
+  return all.options(all.start().store);
 }
 
 }  // namespace
 
-TEST_CASE("a renewal asks, saves what it got and says when to look again") {
-  scene s;
-  renewal_outcome const outcome = s.renewals().run(token());
-  CHECK(outcome.granted.value() == "asked-1");
-  CHECK(outcome.was_asked);
-  CHECK_FALSE(outcome.failure);
-  CHECK((outcome.look_again_at == outcome.granted.renew_at()));
-  CHECK(s.store->record.granted.value() == "asked-1");
-  CHECK(s.store->saves == 1);
+TEST_CASE("step 1: a token that is not due for renewal is used without a request") {
+  fake_processes all;
+  CHECK(value_of(all.start()) == "token-1");
+  fake_process const second = all.start();
+  CHECK(value_of(second) == "token-1");
+  CHECK(second.store->replaces == 0);
+  all.clock.advance(minutes(24));
+  CHECK(value_of(all.start()) == "token-1");
+  CHECK(all.sent.size() == 1);
 }
 
-TEST_CASE("the lock is held while the request is under way and not a moment longer") {
-  scene s;
-  renewal const renewals = s.renewals();
-  renewals.run(token());
-  CHECK(s.held_while_asked == 1);
-  CHECK(s.store->held == 0);
-  s.clock.advance(hours(1));
-  s.fail_with(unavailable());
-  renewals.run(token());
-  CHECK(s.held_while_asked == 2);
-  CHECK(s.store->held == 0);
+TEST_CASE("step 1: a token that is due but lives is used while a lease runs, without waiting") {
+  fake_processes all;
+  all.is_cancelled = []() -> bool { throw std::logic_error("nobody waits"); };
+  value_of(all.start());
+  all.clock.advance(minutes(26));
+  during_the_lease_of(all, all.start(), [&] {
+    CHECK(value_of(all.start()) == "token-1");
+    CHECK(all.sent.size() == 2);
+  });
+  CHECK(value_of(all.start()) == "token-2");
 }
 
-TEST_CASE("what is got is saved before the lock is dropped, a failure too") {
-  scene s;
-  s.renewals().run(token());
-  s.store->record = token_record();
-  s.failing_with.reset(new error(error_kind::unavailable, "down."));
-  s.renewals().run(token());
-  CHECK(s.store->saves == 2);
-  CHECK(s.store->saves_without_lock == 0);
+TEST_CASE("step 1: a token that is due but lives is used while a backoff lasts") {
+  fake_processes all;
+  value_of(all.start());
+  all.clock.advance(minutes(26));
+  all.next = oauth_error(400, "invalid_grant");
+  CHECK(value_of(all.start()) == "token-1");
+  CHECK(value_of(all.start()) == "token-1");
+  CHECK(all.sent.size() == 2);
+  all.clock.advance(minutes(4));
+  CHECK((failure_of(all.start()).kind() == error_kind::rejected));
+  CHECK(all.sent.size() == 2);
 }
 
-TEST_CASE("what another process has saved just before the lock was taken is not asked for again") {
-  scene s;
-  s.store->just_before_lock = [&s] { s.store->record.granted = s.fresh("theirs"); };
-  CHECK(s.renewals().run(token()).granted.value() == "theirs");
-  CHECK(s.requests == 0);
+TEST_CASE("step 1: without a usable token the lease of another process is waited for, and its token used") {
+  fake_processes all;
+  fake_process const first = all.start();
+  fake_process const second = all.start();
+  int polls = 0;
+  all.is_cancelled = [&] {
+    ++polls;
+    if (polls == 3) {
+      detail::record r = all.stored();
+      r.has_lease = false;
+      r.cached = detail::token_access::make("theirs", "", all.clock(), all.clock() + minutes(30), all.clock);
+      all.store_record(r);
+    }
+    return polls > 10;
+  };
+  during_the_lease_of(all, first, [&] {
+    CHECK(value_of(second) == "theirs");
+    CHECK(polls == 3);
+    CHECK(all.sent.size() == 1);
+  });
 }
 
-TEST_CASE("a fresh token in the store is taken without asking, held lock or not") {
-  for (int busy : {0, 1}) {
-    scene s;
-    s.store->record.granted = s.aged("of-another", minutes(20));
-    s.store->busy_for = busy;
-    renewal_outcome const outcome = s.renewals().run(token());
-    CHECK(outcome.granted.value() == "of-another");
-    CHECK_FALSE(outcome.was_asked);
-    CHECK((outcome.look_again_at == outcome.granted.renew_at()));
-    CHECK(s.requests == 0);
-    CHECK(s.store->locks == 1);
+TEST_CASE("step 1: the failure of the process that was waited for is shared") {
+  fake_processes all;
+  fake_process const second = all.start();
+  int polls = 0;
+  all.is_cancelled = [&] {
+    if (++polls == 3) {
+      detail::record r = all.stored();
+      r.has_lease = false;
+      r.failure = std::make_shared<error const>(error_kind::rejected, "wrong password.", 400, "invalid_grant");
+      r.row = attempt_row::rejected;
+      r.next_attempt_at = all.clock() + minutes(15);
+      all.store_record(r);
+    }
+    return polls > 10;
+  };
+  during_the_lease_of(all, all.start(), [&] {
+    error const failure = failure_of(second);
+    CHECK((failure.kind() == error_kind::rejected));
+    CHECK(failure.oauth_error() == "invalid_grant");
+    CHECK(failure.retry_after() == minutes(15));
+    CHECK(std::string(failure.what()).find("an earlier attempt failed: wrong password.") != std::string::npos);
+  });
+  CHECK(all.sent.size() == 1);
+}
+
+TEST_CASE("step 1: all waiting together lasts at most https.timeout, and then nothing is sent") {
+  fake_processes all;
+  all.timeout = milliseconds(200);
+  all.is_cancelled = [] { return false; };
+  fake_process const second = all.start();
+  during_the_lease_of(all, all.start(), [&] {
+    auto const start = std::chrono::steady_clock::now();
+    error const failure = failure_of(second);
+    auto const passed = std::chrono::steady_clock::now() - start;
+    CHECK((failure.kind() == error_kind::timed_out));
+    CHECK_FALSE(failure.was_sent());
+    CHECK(std::string(failure.what()).find("another process") != std::string::npos);
+    CHECK(passed >= milliseconds(200));
+    CHECK(passed < seconds(10));
+    CHECK(second.tokens.status().requests == 0);
+    CHECK(second.tokens.status().failures == 0);
+  });
+  CHECK(all.sent.size() == 1);
+}
+
+TEST_CASE("step 1: a new lease of somebody else does not prolong the wait") {
+  fake_processes all;
+  all.timeout = milliseconds(300);
+  int polls = 0;
+  all.is_cancelled = [&] {
+    ++polls;
+    detail::record r = all.stored();
+    r.lease_started_at = all.clock();
+    r.lease_ends_at = all.clock() + seconds(1);
+    all.store_record(r);
+    return polls > 1000;
+  };
+  during_the_lease_of(all, all.start(), [&] {
+    CHECK((failure_of(all.start()).kind() == error_kind::timed_out));
+    CHECK(polls <= 7);  // every 50 ms
+  });
+}
+
+TEST_CASE("step 1: after waiting, its own exchange has its full time") {
+  fake_processes all;
+  all.is_cancelled = [&] {
+    all.clock.advance(seconds(10));
+    return all.clock() > boot_clock::time_point(hours(2));
+  };
+  start_and_kill(all);
+  fake_process const second = all.start();
+  all.next = response(503);
+  all.clock.advance(seconds(1));
+  while (all.sent.size() == 1) {
+    all.after_sending = [&] {
+      detail::record const r = all.stored();
+      CHECK((r.lease_ends_at - r.lease_started_at == seconds(30)));
+      CHECK((r.lease_ends_at - all.clock() == seconds(30)));
+    };
+    attempts(all, second);
+    all.clock.advance(seconds(1));
   }
 }
 
-TEST_CASE("a token that the API refused is replaced, even if the store has it as fresh") {
-  scene s;
-  token const dead = s.fresh("dead");
-  s.store->record.granted = dead;
-  renewal_outcome const outcome = s.renewals().run(dead);
-  CHECK(outcome.granted.value() == "asked-1");
-  CHECK(s.store->record.granted.value() == "asked-1");
+TEST_CASE("step 1: waiting can be cancelled") {
+  fake_processes all;
+  during_the_lease_of(all, all.start(), [&] {
+    error const failure = failure_of(all.start());
+    CHECK((failure.kind() == error_kind::timed_out));
+    CHECK(std::string(failure.what()).find("cancelled") != std::string::npos);
+  });
+  CHECK(all.sent.size() == 1);
 }
 
-TEST_CASE("a token that the API refused is not given when asking fails") {
-  scene s;
-  token const dead = s.fresh("dead");
-  s.store->record.granted = dead;
-  s.fail_with(unavailable());
-  CHECK(s.renewals().run(dead).granted.empty());
-  CHECK(s.store->record.granted.empty());
-}
-
-TEST_CASE("a newer token than the refused one is taken without asking") {
-  scene s;
-  s.store->record.granted = s.fresh("newer");
-  CHECK(s.renewals().run(s.fresh("dead")).granted.value() == "newer");
-  CHECK(s.requests == 0);
-}
-
-TEST_CASE("while another process asks, a token that is about to expire is given at once") {
-  scene s;
-  s.store->record.granted = s.aged("old", minutes(28));
-  s.store->busy_for = 1000000;
-  renewal_outcome const outcome = s.renewals().run(token());
-  CHECK(outcome.granted.value() == "old");
-  CHECK_FALSE(outcome.was_asked);
-  CHECK_FALSE(outcome.failure);
-  CHECK((outcome.look_again_at > s.clock()));
-  CHECK((outcome.look_again_at <= s.clock() + seconds(1)));
-  CHECK(s.store->locks == 1);
-}
-
-TEST_CASE("while another process asks and there is no token, its token is waited for") {
-  scene s;
-  s.store->busy_for = 5;
-  s.store->when_busy = [&s] {
-    if (s.store->busy_for == 1) {
-      s.store->record.granted = s.fresh("of-another");
-    }
+TEST_CASE("step 2: nothing is announced before before_sending") {
+  fake_processes all;
+  fake_process const process = all.start();
+  all.while_connecting = [&] {
+    CHECK(all.text().empty());
+    CHECK(process.store->replaces == 0);
   };
-  CHECK(s.renewals().run(token()).granted.value() == "of-another");
-  CHECK(s.requests == 0);
-  CHECK(s.store->locks >= 4);
+  all.after_sending = [&] { CHECK(all.stored().has_lease); };
+  value_of(process);
 }
 
-TEST_CASE("while another process asks and there is no token, its failure is waited for and shared") {
-  scene s;
-  s.store->busy_for = 3;
-  s.store->when_busy = [&s] {
-    if (s.store->busy_for == 0) {
-      s.store->record.failure = std::make_shared<error const>(error_kind::rejected, "wrong password.", 401);
-      s.store->record.failures = 1;
-      s.store->record.next_try_at = s.clock() + minutes(15);
-    }
+TEST_CASE("step 2: a job that cannot connect blocks nobody and leaves no trace") {
+  fake_processes all;
+  fake_process const broken = all.start();
+  all.next = cannot_connect(error_kind::tls);
+  all.while_connecting = [&] {
+    all.grant();
+    CHECK(value_of(all.start()) == "token-1");
   };
-  renewal_outcome const outcome = s.renewals().run(token());
-  CHECK(outcome.granted.empty());
-  CHECK_FALSE(outcome.was_asked);
-  CHECK((failure_in(outcome).kind() == error_kind::rejected));
-  CHECK((failure_in(outcome).retry_after() == minutes(15)));
-  CHECK(s.requests == 0);
+  CHECK((failure_of(broken).kind() == error_kind::tls));
+  CHECK(broken.store->replaces == 0);
+  all.clock.advance(seconds(1));
+  CHECK(value_of(broken) == "token-1");
 }
 
-TEST_CASE("while another process asks, a caller whose patience ends leaves and does not ask alone") {
-  for (int patience_ms : {0, 30}) {
-    CAPTURE(patience_ms);
-    scene s;
-    s.store->busy_for = 1000000;
-    renewal_outcome const outcome = s.renewals().run(token(), milliseconds(patience_ms));
-    CHECK(outcome.has_left_early);
-    CHECK((failure_in(outcome).kind() == error_kind::timed_out));
-    CHECK_FALSE(outcome.was_asked);
-    CHECK(s.requests == 0);
-    CHECK(s.store->saves == 0);
+TEST_CASE("step 3: the lease lasts https.timeout from before_sending, whatever the transport needed to connect") {
+  fake_processes all;
+  all.timeout = seconds(120);
+  all.while_connecting = [&] { all.clock.advance(seconds(50)); };
+  all.after_sending = [&] {
+    detail::record const r = all.stored();
+    CHECK(r.has_lease);
+    CHECK((r.lease_started_at == all.clock()));
+    CHECK((r.lease_ends_at == all.clock() + seconds(120)));
+  };
+  value_of(all.start());
+  CHECK(all.sent.size() == 1);
+}
+
+TEST_CASE("step 3: if a token came in between, nothing is sent and the token is used") {
+  fake_processes all;
+  all.is_cancelled = [] { return false; };
+  fake_process const slow = all.start();
+  all.while_connecting = [&] { CHECK(value_of(all.start()) == "token-1"); };
+  CHECK(value_of(slow) == "token-1");
+  CHECK(all.connections == 2);
+  CHECK(all.sent.size() == 1);
+  CHECK(slow.tokens.status().requests == 0);
+}
+
+TEST_CASE("step 3: if a failure came in between, nothing is sent and the backoff obeyed") {
+  fake_processes all;
+  all.is_cancelled = [] { return false; };
+  fake_process const slow = all.start();
+  all.next = response(403);
+  all.while_connecting = [&] { failure_of(all.start()); };
+  error const failure = failure_of(slow);
+  CHECK((failure.kind() == error_kind::rejected));
+  CHECK(failure.retry_after() == seconds(5));
+  CHECK(all.sent.size() == 1);
+}
+
+TEST_CASE("step 3: if a lease came in between, nothing is sent and the lease waited for") {
+  fake_processes all;
+  value_of(all.start());
+  all.clock.advance(hours(1));  // the token that is stored has expired
+  fake_process const slow = all.start();
+  all.while_connecting = [&] { start_and_kill(all); };
+  CHECK((failure_of(slow).kind() == error_kind::timed_out));
+  CHECK(all.connections == 3);
+  CHECK(all.sent.size() == 2);
+}
+
+TEST_CASE("step 3: what before_sending throws is no error, so that no transport handles it as one") {
+  CHECK_FALSE(std::is_base_of<std::exception, detail::record_has_changed>::value);
+}
+
+TEST_CASE("step 4: the lease is replaced by the token, or by the failure") {
+  fake_processes all;
+  value_of(all.start());
+  CHECK_FALSE(all.stored().has_lease);
+  CHECK(all.stored().cached.value() == "token-1");
+  CHECK_FALSE(all.stored().failure);
+  all.clock.advance(minutes(31));
+  all.next = oauth_error(400, "invalid_grant");
+  failure_of(all.start());
+  detail::record const r = all.stored();
+  CHECK_FALSE(r.has_lease);
+  CHECK(r.cached.empty());
+  REQUIRE(r.failure);
+  CHECK((r.row == attempt_row::rejected));
+  CHECK(r.history.rung == 4);
+  CHECK((r.next_attempt_at == all.clock() + minutes(15)));
+}
+
+TEST_CASE("the record is kept longer than the longest backoff and longer than the token") {
+  fake_processes all;
+  fake_process const process = all.start();
+  value_of(process);
+  CHECK(process.store->kept_for >= hours(24) + minutes(30));
+}
+
+TEST_CASE("a lease that ended without a result is row 4: the next attempt is at its end or after its rung's wait") {
+  fake_processes all;
+  start_and_kill(all);
+  for (seconds expected : {seconds(30), seconds(30), seconds(180), seconds(900), seconds(1800)}) {
+    CAPTURE(expected.count());
+    boot_clock::time_point const killed_at = all.sent.back();
+    all.clock.advance(expected - milliseconds(1));
+    start_and_kill(all);
+    CHECK((all.sent.back() == killed_at));
+    all.clock.advance(milliseconds(1));
+    start_and_kill(all);
+    CHECK((all.sent.back() - killed_at == expected));
+  }
+  all.clock.advance(seconds(31));
+  error const failure = failure_of(all.start());
+  CHECK((failure.kind() == error_kind::timed_out));
+  CHECK(std::string(failure.what()).find("ended without a result") != std::string::npos);
+  CHECK(failure.retry_after() == hours(1) - seconds(31));
+}
+
+TEST_CASE("a lease that ended without a result is retried fast if there is no account") {
+  credentials const of("0oa1client", "s3cr3t", "scope");
+  fake_processes all;
+  fake_process const killed = all.start(of);
+  all.after_sending = [&] { killed.store->cannot_load = killed.store->cannot_replace = true; };
+  value_of(killed);
+  all.clock.advance(seconds(30));
+  CHECK(failure_of(all.start(of)).retry_after() == seconds(1));
+  all.clock.advance(seconds(1));
+  CHECK(value_of(all.start(of)) == "token-2");
+}
+
+TEST_CASE("a late finisher stores its token if nobody has stored one") {
+  fake_processes all;
+  fake_process const late = all.start();
+  all.after_sending = [&] { all.clock.advance(seconds(31)); };
+  CHECK(value_of(late) == "token-1");
+  CHECK(all.stored().cached.value() == "token-1");
+  CHECK(all.stored().history.rung == 0);
+  CHECK_FALSE(all.stored().failure);
+}
+
+TEST_CASE("a late finisher stores its token only if it expires later than the stored one") {
+  for (bool is_later : {true, false}) {
+    fake_processes all;
+    fake_process const late = all.start();
+    all.grant(is_later ? minutes(30) : minutes(10));
+    all.after_sending = [&] {
+      all.clock.advance(seconds(31));
+      all.grant(minutes(20));
+      CHECK(value_of(all.start()) == "token-1");
+    };
+    CHECK(value_of(late) == "token-2");
+    CHECK(all.stored().cached.value() == (is_later ? "token-2" : "token-1"));
   }
 }
 
-TEST_CASE("when the other process ends without a word, this one asks") {
-  scene s;
-  s.store->busy_for = 3;
-  CHECK(s.renewals().run(token()).granted.value() == "asked-1");
-  CHECK(s.store->locks == 4);
-}
-
-TEST_CASE("a failure is saved with the living token, and both are told") {
-  scene s;
-  s.store->record.granted = s.aged("old", minutes(28));
-  s.fail_with(unavailable(seconds(20)));
-  renewal const renewals = s.renewals();
-  renewal_outcome const outcome = renewals.run(token());
-  CHECK(outcome.granted.value() == "old");
-  CHECK(outcome.was_asked);
-  CHECK(std::string(failure_in(outcome).what()).find("down. Next try not before 20") == 0);
-  CHECK(failure_in(outcome).http_status() == 503);
-  CHECK(s.store->record.granted.value() == "old");
-  CHECK(s.store->record.failures == 1);
-  CHECK((s.store->record.next_try_at >= s.clock() + seconds(20)));
-  CHECK((outcome.look_again_at == s.store->record.next_try_at));
-  CHECK_FALSE(renewals.run(token()).was_asked);
-}
-
-TEST_CASE("nobody asks before the time, everybody at it, and the time told is rounded up") {
-  scene s;
-  s.store->record.failure = std::make_shared<error const>(unavailable());
-  s.store->record.failures = 4;
-  s.store->record.next_try_at = s.clock() + seconds(10);
-  renewal const renewals = s.renewals();
-  s.clock.advance(seconds(10) - nanoseconds(1));
-  renewal_outcome const early = renewals.run(token());
-  CHECK_FALSE(early.was_asked);
-  CHECK((failure_in(early).retry_after() >= nanoseconds(1)));
-  CHECK(failure_in(early).retry_after() <= seconds(1));
-  s.clock.advance(nanoseconds(1));
-  CHECK(renewals.run(token()).granted.value() == "asked-1");
-  CHECK_FALSE(s.store->record.failure);
-  CHECK(s.store->record.failures == 0);
-}
-
-TEST_CASE("failures in a row are counted, and anew when they are of the other sort") {
-  scene s;
-  renewal const renewals = s.renewals();
-  auto fail = [&](error_kind kind) {
-    s.fail_with(error(kind, "no."));
-    s.clock.advance(hours(25));
-    CHECK(renewals.run(token()).was_asked);
-    return s.store->record.failures;
+TEST_CASE("a late finisher leaves somebody else's running lease in the record, and its token beside it") {
+  fake_processes all;
+  fake_process const late = all.start();
+  all.after_sending = [&] {
+    all.clock.advance(seconds(31));
+    start_and_kill(all);
   };
-  CHECK(fail(error_kind::network) == 1);
-  CHECK(fail(error_kind::unavailable) == 2);
-  CHECK(fail(error_kind::rejected) == 1);
-  CHECK(fail(error_kind::rejected) == 2);
-  CHECK(fail(error_kind::timed_out) == 1);
-  s.failing_with.reset();
-  s.clock.advance(hours(25));
-  CHECK(renewals.run(token()).granted.value() == "asked-6");
-  CHECK(fail(error_kind::network) == 1);
+  CHECK(value_of(late) == "token-2");
+  CHECK(all.stored().has_lease);
+  CHECK((all.stored().lease_started_at == all.clock()));
+  CHECK(all.stored().cached.value() == "token-2");
+  CHECK(value_of(all.start()) == "token-2");
 }
 
-TEST_CASE("a token that ended before it arrived is a failure like any other, and nobody gets it") {
-  scene s;
-  bool is_slow = true;
-  renewal const renewals(
-      [&s, &is_slow] {
-        token const granted = s.ask();
-        s.clock.advance(is_slow ? minutes(30) : seconds(0));
-        return granted;
-      },
-      s.store, s.clock);
-  renewal_outcome const outcome = renewals.run(token());
-  CHECK(outcome.granted.empty());
-  CHECK(outcome.was_asked);
-  CHECK((failure_in(outcome).kind() == error_kind::unavailable));
-  CHECK(std::string(failure_in(outcome).what()).find("had ended before it arrived") != std::string::npos);
-  CHECK(s.store->record.granted.empty());
-  CHECK(s.store->record.failures == 1);
-  CHECK((outcome.look_again_at > s.clock()));
-  CHECK_FALSE(renewals.run(token()).was_asked);
-  is_slow = false;
-  s.clock.advance(seconds(1));
-  CHECK(renewals.run(token()).granted.value() == "asked-2");
-}
-
-TEST_CASE("a failure before anything was sent leaves no trace") {
-  scene s;
-  s.fail_with(error(error_kind::configuration, "no CA file."));
-  renewal const renewals = s.renewals();
-  CHECK((failure_in(renewals.run(token())).kind() == error_kind::configuration));
-  CHECK(s.store->saves == 0);
-  s.failing_with.reset();
-  CHECK(renewals.run(token()).granted.value() == "asked-2");
-}
-
-TEST_CASE("what a transport throws of its own is passed on and counts as a failure") {
-  scene s;
-  renewal const renewals([]() -> token { throw 42; }, s.store, s.clock);
-  CHECK_THROWS_AS(std::rethrow_exception(renewals.run(token()).failure), int);
-  REQUIRE(s.store->record.failure);
-  CHECK((s.store->record.failure->kind() == error_kind::network));
-  CHECK((s.store->record.next_try_at > s.clock()));
-}
-
-TEST_CASE("a store that keeps nothing costs the sharing, never the token") {
-  scene s;
-  s.store->is_lossy = true;
-  CHECK(s.renewals().run(token()).granted.value() == "asked-1");
-}
-
-TEST_CASE("a store that keeps nothing, or only what it had, takes away neither backoff nor latch") {
-  for (bool has_old_token : {false, true}) {
-    for (bool has_old_failure : {false, true}) {
-      CAPTURE(has_old_token);
-      CAPTURE(has_old_failure);
-      scene s;
-      s.store->record.granted = has_old_token ? s.aged("old", minutes(31)) : token();
-      s.store->record.failure = has_old_failure ? std::make_shared<error const>(unavailable()) : nullptr;
-      s.store->record.failures = has_old_failure ? 1 : 0;
-      s.store->record.next_try_at = has_old_failure ? s.clock() - seconds(1) : boot_clock::time_point();
-      s.store->is_lossy = true;
-      s.fail_with(error(error_kind::rejected, "wrong password."));
-      renewal const renewals = s.renewals();
-      for (int minute = 0; minute < 46; ++minute) {  // asked at once, after 15 minutes and after 45
-        CHECK(renewals.run(token()).granted.empty());
-        s.clock.advance(minutes(1));
+TEST_CASE("the failure of a late finisher is dropped, because its lease was counted") {
+  for (bool is_running : {true, false}) {
+    fake_processes all;
+    fake_process const late = all.start();
+    all.next = oauth_error(400, "invalid_grant");
+    std::string text;
+    all.after_sending = [&] {
+      all.clock.advance(seconds(31));
+      all.next = lost();
+      if (is_running) {
+        start_and_kill(all);
+      } else {
+        failure_of(all.start());
       }
-      CHECK(s.requests == 3);
+      text = all.text();
+    };
+    CHECK((failure_of(late).kind() == error_kind::rejected));
+    CHECK(all.text() == text);
+    CHECK(all.stored().history.rung == (is_running ? 1 : 2));
+    CHECK_FALSE(attempts(all, late));
+  }
+}
+
+TEST_CASE("the failure of a late finisher counts if nobody has taken its place") {
+  fake_processes all;
+  fake_process const late = all.start();
+  all.next = oauth_error(400, "invalid_grant");
+  all.after_sending = [&] { all.clock.advance(seconds(31)); };
+  CHECK(failure_of(late).retry_after() == minutes(15) - seconds(31));
+  CHECK(all.stored().history.rung == 4);
+}
+
+TEST_CASE("a result replaces its own lease also if a late finisher has changed the record around it") {
+  for (bool is_granted : {true, false}) {
+    CAPTURE(is_granted);
+    fake_processes all;
+    if (!is_granted) {
+      all.next = oauth_error(400, "invalid_grant");
+    }
+    during_the_lease_of(all, all.start(), [&] {
+      detail::record r = all.stored();
+      r.cached = detail::token_access::make("late", "", all.clock(), all.clock() + minutes(1), all.clock);
+      all.store_record(r);
+    });
+    detail::record const r = all.stored();
+    CHECK_FALSE(r.has_lease);
+    CHECK(r.cached.value() == (is_granted ? "token-1" : "late"));
+    CHECK((r.failure != nullptr) == !is_granted);
+    CHECK(r.history.rung == (is_granted ? 0 : 4));
+  }
+}
+
+TEST_CASE("a transport that never calls before_sending: its result is stored all the same") {
+  fake_processes all;
+  all.calls_before_sending = false;
+  CHECK(value_of(all.start()) == "token-1");
+  CHECK(value_of(all.start()) == "token-1");
+  CHECK(all.sent.size() == 1);
+  all.clock.advance(hours(1));
+  all.next = lost();
+  CHECK(failure_of(all.start()).retry_after() == seconds(5));
+  CHECK_FALSE(attempts(all, all.start()));
+  all.clock.advance(seconds(5));
+  CHECK(failure_of(all.start()).retry_after() == seconds(30));
+}
+
+TEST_CASE("a transport that never calls before_sending: nothing was sent if its error says so") {
+  fake_processes all;
+  all.calls_before_sending = false;
+  all.next = cannot_connect(error_kind::network);
+  fake_process const process = all.start();
+  CHECK(failure_of(process).retry_after() == seconds(1));
+  CHECK(process.store->replaces == 0);
+  CHECK(attempts(all, all.start()));
+}
+
+TEST_CASE("a transport that never calls before_sending: the credentials count as sent whatever else it threw") {
+  for (auto const& next : {throws(42), lost(error_kind::tls)}) {
+    fake_processes all;
+    all.calls_before_sending = false;
+    all.next = next;
+    CHECK(failure_of(all.start()).retry_after() == seconds(5));
+    CHECK_FALSE(attempts(all, all.start()));
+    CHECK(all.stored().history.rung == 1);
+  }
+}
+
+TEST_CASE("a transport that never calls before_sending: its failure is stored one rung above what is there") {
+  fake_processes all;
+  all.calls_before_sending = false;
+  all.next = lost();
+  int refused = 0;
+  all.after_sending = [&] {
+    for (int i = 0; i < 2; ++i) {
+      failure_of(all.start());
+      all.clock.advance(seconds(30));
+    }
+    ++refused;
+  };
+  fake_process const slow = all.start();
+  CHECK(failure_of(slow).retry_after() == minutes(3) - minutes(1));
+  CHECK(refused == 1);
+  CHECK(all.stored().history.rung == 3);
+}
+
+TEST_CASE("a transport that never calls before_sending: its failure shortens no backoff that came in between") {
+  for (auto const& own : {response(503), response(404), lost()}) {
+    fake_processes all;
+    all.calls_before_sending = false;
+    all.next = own;
+    all.after_sending = [&] {
+      all.next = oauth_error(400, "invalid_grant");
+      failure_of(all.start());
+      all.next = own;
+    };
+    fake_process const process = all.start();
+    failure_of(process);
+    all.clock.advance(minutes(15) - milliseconds(1));
+    CHECK_FALSE(attempts(all, all.start()));
+    CHECK_FALSE(attempts(all, process));
+  }
+}
+
+TEST_CASE("a transport that never calls before_sending leaves somebody else's lease in the record") {
+  fake_processes all;
+  all.calls_before_sending = false;
+  all.next = lost();
+  all.after_sending = [&] {
+    all.calls_before_sending = true;
+    start_and_kill(all);
+    all.calls_before_sending = false;
+  };
+  fake_process const process = all.start();
+  failure_of(process);
+  CHECK(all.stored().has_lease);
+  CHECK(all.stored().history.rung == 1);  // and the lease leads to the second
+  CHECK_FALSE(attempts(all, process));
+  CHECK_FALSE(attempts(all, all.start()));
+}
+
+TEST_CASE("if nothing was sent after before_sending, the lease is removed again, and the rung stays") {
+  fake_processes all;
+  all.next = lost();
+  failure_of(all.start());
+  all.clock.advance(seconds(5));
+  all.next = throws(detail::not_sent(error_kind::network, "nothing was sent"));
+  fake_process const process = all.start();
+  all.after_sending = [&] { CHECK(all.stored().has_lease); };
+  CHECK(failure_of(process).retry_after() == seconds(1));
+  CHECK_FALSE(all.stored().has_lease);
+  CHECK_FALSE(all.stored().failure);
+  CHECK(all.stored().history.rung == 1);
+  CHECK(attempts(all, all.start()));
+  CHECK_FALSE(attempts(all, process));
+}
+
+TEST_CASE("a request that calls before_sending twice has one lease, from the second call") {
+  fake_processes all;
+  token_cache_options options = options_of(all);
+  options.transport = [&](http_request const& request) {
+    request.before_sending();
+    all.clock.advance(seconds(7));
+    request.before_sending();
+    CHECK((all.stored().lease_ends_at == all.clock() + seconds(30)));
+    return all.next.respond();
+  };
+  CHECK(make_token_cache(test_environment(), some_credentials(), options).get().value() == "token-1");
+  CHECK_FALSE(all.stored().has_lease);
+}
+
+TEST_CASE("forced renewal: the lease drops the refused token from the record") {
+  fake_processes all;
+  fake_process const process = all.start();
+  token const refused = process.tokens.get();
+  CHECK(process.tokens.invalidate(refused));
+  all.after_sending = [&] {
+    CHECK(all.stored().has_lease);
+    CHECK(all.stored().cached.empty());
+    CHECK((failure_of(all.start()).kind() == error_kind::timed_out));
+  };
+  CHECK(value_of(process) == "token-2");
+}
+
+TEST_CASE("forced renewal: a newer token in the record is used instead") {
+  fake_processes all;
+  fake_process const process = all.start();
+  token const refused = process.tokens.get();
+  fake_process const other = all.start();
+  CHECK(other.tokens.invalidate(other.tokens.get()));
+  CHECK(value_of(other) == "token-2");
+  CHECK(process.tokens.invalidate(refused));
+  CHECK(value_of(process) == "token-2");
+  CHECK(all.sent.size() == 2);
+}
+
+TEST_CASE("forced renewal: for 30 s nobody who shares the store renews the replacement because of a 401") {
+  for (bool has_store : {true, false}) {
+    CAPTURE(has_store);
+    fake_processes all;
+    fake_process const process = has_store ? all.start() : all.start_without_store();
+    CHECK(process.tokens.invalidate(process.tokens.get()));
+    token const replacement = process.tokens.get();
+    CHECK(replacement.value() == "token-2");
+    fake_process const other = has_store ? all.start() : process;
+    CHECK(value_of(other) == "token-2");
+    all.clock.advance(seconds(30) - milliseconds(1));
+    for (fake_process const& one : {process, other, has_store ? all.start() : process}) {
+      CHECK(value_of(one) == "token-2");
+      CHECK_FALSE(one.tokens.invalidate(replacement));
+      CHECK(value_of(one) == "token-2");
+    }
+    CHECK(all.sent.size() == 2);
+    all.clock.advance(milliseconds(1));
+    CHECK(other.tokens.invalidate(replacement));
+    CHECK(value_of(other) == "token-3");
+  }
+}
+
+TEST_CASE("forced renewal: a token that was not a replacement may be refused at once") {
+  fake_processes all;
+  value_of(all.start());
+  all.clock.advance(minutes(26));
+  fake_process const process = all.start();
+  token const renewed = process.tokens.get();
+  CHECK(renewed.value() == "token-2");
+  CHECK(process.tokens.invalidate(renewed));
+}
+
+TEST_CASE("forced renewal: a refused token is not returned when another process is requesting") {
+  fake_processes all;
+  fake_process const process = all.start();
+  token const refused = process.tokens.get();
+  token_cache_options const options = options_of(all);
+  all.after_sending = [&] {
+    CHECK(process.tokens.invalidate(refused));
+    CHECK((failure_of(process).kind() == error_kind::timed_out));
+    CHECK(process.tokens.try_get().empty());
+    CHECK_FALSE(process.tokens.status().has_token);
+  };
+  request_token(test_environment(), some_credentials(), options);
+  CHECK(all.sent.size() == 2);
+}
+
+TEST_CASE("forced renewal: a refused token is not returned when the renewal fails") {
+  for (bool has_store : {true, false}) {
+    for (auto const& next : {cannot_connect(error_kind::network), response(503), lost()}) {
+      fake_processes all;
+      fake_process const process = has_store ? all.start() : all.start_without_store();
+      CHECK(process.tokens.invalidate(process.tokens.get()));
+      all.next = next;
+      failure_of(process);
+      failure_of(process);
+      CHECK(process.tokens.try_get().empty());
     }
   }
 }
 
-TEST_CASE("a token granted ends the count of failures, even with a store that keeps nothing") {
-  scene s;
-  s.store->is_lossy = true;
-  renewal const renewals = s.renewals();
-  for (int i = 0; i < 5; ++i) {
-    s.fail_with(unavailable());
-    failure_in(renewals.run(token()));
-    s.clock.advance(minutes(6));
-  }
-  s.failing_with.reset();
-  CHECK(renewals.run(token()).granted.value() == "asked-6");
-  s.fail_with(unavailable());
-  CHECK(failure_in(renewals.run(token())).retry_after() <= seconds(1));
+TEST_CASE("retry_now: the next attempt is allowed at once for all who share the store, at the same rung") {
+  fake_processes all;
+  all.next = oauth_error(400, "invalid_grant");
+  fake_process const waiting = all.start();
+  failure_of(waiting);
+  CHECK(all.start().tokens.retry_now());
+  CHECK(all.stored().history.rung == 4);
+  CHECK((all.stored().retried_at == all.clock()));
+  all.clock.advance(seconds(1));
+  CHECK(failure_of(waiting).retry_after() == minutes(30));
+  CHECK(all.sent.size() == 2);
 }
 
-TEST_CASE("a token that another process has got ends our own backoff") {
-  scene s;
-  s.fail_with(error(error_kind::rejected, "wrong password."));
-  renewal const renewals = s.renewals();
-  renewals.run(token());
-  s.store->record = token_record();
-  s.store->record.granted = s.aged("of-another", minutes(28));
-  s.failing_with.reset();
-  CHECK(renewals.run(token()).granted.value() == "asked-2");
+TEST_CASE("retry_now: at most once in 15 minutes for all who share the store") {
+  fake_processes all;
+  all.next = oauth_error(400, "invalid_grant");
+  fake_process const first = all.start();
+  fake_process const second = all.start();
+  failure_of(first);
+  failure_of(second);
+  CHECK(first.tokens.retry_now());
+  CHECK_FALSE(first.tokens.retry_now());
+  failure_of(first);
+  CHECK_FALSE(first.tokens.retry_now());
+  CHECK_FALSE(second.tokens.retry_now());
+  CHECK_FALSE(all.start().tokens.retry_now());
+  all.clock.advance(minutes(15) - milliseconds(1));
+  CHECK_FALSE(second.tokens.retry_now());
+  CHECK_FALSE(attempts(all, second));
+  all.clock.advance(milliseconds(1));
+  CHECK(all.start().tokens.retry_now());
+  all.clock.advance(seconds(1));
+  CHECK(attempts(all, second));
+}
+
+TEST_CASE("retry_now: the limit holds without a store, and for a failure that is not shared") {
+  for (bool has_store : {true, false}) {
+    CAPTURE(has_store);
+    fake_processes all;
+    fake_process const process = has_store ? all.start() : all.start_without_store();
+    all.next = cannot_connect(error_kind::network);
+    failure_of(process);
+    CHECK(process.tokens.retry_now());
+    CHECK(attempts(all, process));
+    CHECK_FALSE(process.tokens.retry_now());
+    CHECK_FALSE(attempts(all, process));
+    all.clock.advance(minutes(15));
+    CHECK(attempts(all, process));
+    CHECK(process.tokens.retry_now());
+    CHECK(attempts(all, process));
+  }
+}
+
+TEST_CASE("retry_now: there is nothing to end without a backoff or while a lease runs") {
+  fake_processes all;
+  CHECK_FALSE(all.start().tokens.retry_now());
+  CHECK_FALSE(all.start_without_store().tokens.retry_now());
+  during_the_lease_of(all, all.start(), [&] { CHECK_FALSE(all.start().tokens.retry_now()); });
+  CHECK_FALSE(all.start().tokens.retry_now());
+}
+
+TEST_CASE("retry_now: a store that cannot be written keeps the backoff") {
+  fake_processes all;
+  all.next = response(403);
+  fake_process const process = all.start();
+  failure_of(process);
+  process.store->cannot_replace = true;
+  CHECK_FALSE(process.tokens.retry_now());
+  CHECK_FALSE(attempts(all, process));
+}
+
+TEST_CASE("removal of the entry ends everybody's backoff within a second") {
+  fake_processes all;
+  all.next = oauth_error(400, "invalid_grant");
+  fake_process const first = all.start();
+  fake_process const second = all.start();
+  failure_of(first);
+  failure_of(second);
+  all.clock.advance(minutes(1));
+  failure_of(second);
+  all.text().clear();
+  all.clock.advance(seconds(1));
+  CHECK(failure_of(second).retry_after() == minutes(15));  // the ladder starts again
+  CHECK(all.sent.size() == 2);
+  all.text().clear();
+  all.clock.advance(seconds(1));
+  all.grant();
+  CHECK(value_of(first) == "token-1");
+}
+
+TEST_CASE("during a shared backoff the record is loaded at most once a second") {
+  fake_processes all;
+  all.next = oauth_error(400, "invalid_grant");
+  fake_process const process = all.start();
+  failure_of(process);
+  int const before = process.store->loads;
+  for (int i = 0; i < 100; ++i) {
+    failure_of(process);
+    all.clock.advance(milliseconds(100));
+  }
+  CHECK(process.store->loads - before <= 10);
+  CHECK(process.store->loads - before >= 9);
+}
+
+TEST_CASE("while a token lives that is due, the record is loaded at most once a second") {
+  for (bool is_lease : {true, false}) {
+    fake_processes all;
+    fake_process const process = all.start();
+    value_of(process);
+    all.clock.advance(minutes(26));
+    all.next = oauth_error(400, "invalid_grant");
+    auto count_loads = [&] {
+      int const before = process.store->loads;
+      for (int i = 0; i < 100; ++i) {
+        CHECK(value_of(process) == "token-1");
+        all.clock.advance(milliseconds(100));
+      }
+      CHECK(process.store->loads - before <= 11);
+      CHECK(process.store->loads - before >= 9);
+    };
+    if (is_lease) {
+      during_the_lease_of(all, all.start(), count_loads);
+    } else {
+      value_of(all.start());
+      count_loads();
+    }
+  }
+}
+
+TEST_CASE("a store that cannot be read ends nothing") {
+  fake_processes all;
+  fake_process const process = all.start();
+  value_of(process);
+  process.store->cannot_load = true;
+  all.clock.advance(minutes(24));
+  CHECK(value_of(process) == "token-1");
+  process.store->cannot_load = false;
+  all.clock.advance(minutes(10));
+  all.next = oauth_error(400, "invalid_grant");
+  CHECK(failure_of(process).retry_after() == minutes(15));
+  process.store->cannot_load = true;
+  all.clock.advance(minutes(15) - milliseconds(1));
+  CHECK_FALSE(attempts(all, process));
+  CHECK(process.tokens.status().sharing_problem == "the disk is gone");
+  process.store->cannot_load = false;
+  all.clock.advance(milliseconds(1));
+  CHECK(failure_of(process).retry_after() == minutes(30));
+}
+
+TEST_CASE("set_credentials: a request in flight finishes under its old key and does not touch the new state") {
+  for (bool is_granted : {true, false}) {
+    fake_processes all;
+    fake_process const process = all.start();
+    if (!is_granted) {
+      all.next = oauth_error(400, "invalid_grant");
+    }
+    all.after_sending = [&] { CHECK(process.tokens.set_credentials(with_password("new"))); };
+    attempts(all, process);
+    CHECK(process.tokens.try_get().empty());
+    CHECK(process.tokens.status().last_error == nullptr);
+    CHECK(process.tokens.status().retry_in == seconds(0));
+    CHECK((all.stored().failure == nullptr) == is_granted);
+    CHECK(all.stored().cached.empty() != is_granted);
+    CHECK(all.text(with_password("new")).empty());
+    all.grant();
+    CHECK(value_of(process) == (is_granted ? "token-2" : "token-1"));
+    CHECK_FALSE(all.text(with_password("new")).empty());
+  }
+}
+
+TEST_CASE("set_credentials: a backoff that the store holds for the new credentials is obeyed") {
+  fake_processes all;
+  all.next = oauth_error(400, "invalid_grant");
+  failure_of(all.start(with_password("new")));
+  all.grant();
+  fake_process const process = all.start();
+  value_of(process);
+  CHECK(process.tokens.set_credentials(with_password("new")));
+  CHECK(value_of(process) == "token-1");  // the old one, while it lives
+  CHECK((process.tokens.status().last_error->kind() == error_kind::rejected));
+  CHECK(all.sent.size() == 2);
+  all.clock.advance(minutes(15));
+  CHECK(value_of(process) == "token-2");
+}
+
+TEST_CASE("set_credentials: a token that the store holds for the new credentials is used") {
+  fake_processes all;
+  CHECK(value_of(all.start(with_password("new"))) == "token-1");
+  fake_process const process = all.start();
+  CHECK(value_of(process) == "token-2");
+  CHECK(process.tokens.set_credentials(with_password("new")));
+  CHECK(value_of(process) == "token-1");
+  CHECK(all.sent.size() == 2);
+}
+
+TEST_CASE("set_credentials: the old entry stays, and the old token is not stored under the new key") {
+  fake_processes all;
+  fake_process const process = all.start();
+  value_of(process);
+  std::string const text = all.text();
+  CHECK(process.tokens.set_credentials(with_password("new")));
+  all.next = response(503);
+  CHECK(value_of(process) == "token-1");
+  CHECK(all.text() == text);
+  CHECK(all.stored(with_password("new")).cached.empty());
+}
+
+TEST_CASE("request_token obeys and updates the store's backoff") {
+  fake_processes all;
+  token_cache_options const options = options_of(all);
+  auto request = [&] { request_token(test_environment(), some_credentials(), options); };
+  all.next = oauth_error(400, "invalid_grant");
+  CHECK(error_of(request).retry_after() == minutes(15));
+  CHECK_FALSE(attempts(all, all.start()));
+  CHECK(std::string(error_of(request).what()).find("an earlier attempt failed") != std::string::npos);
+  CHECK(all.sent.size() == 1);
+  all.clock.advance(minutes(15));
+  CHECK(failure_of(all.start()).retry_after() == minutes(30));
+  CHECK(error_of(request).retry_after() == minutes(30));
+  CHECK(all.sent.size() == 2);
+  all.clock.advance(minutes(30));
+  all.grant();
+  request();
+  CHECK(all.stored().history.rung == 0);
+  CHECK_FALSE(all.stored().failure);
+}
+
+TEST_CASE("request_token never uses or stores a token") {
+  fake_processes all;
+  token_cache_options const options = options_of(all);
+  auto request = [&] { return request_token(test_environment(), some_credentials(), options).value(); };
+  CHECK(request() == "token-1");
+  CHECK(all.stored().cached.empty());
+  CHECK_FALSE(all.stored().has_lease);
+  CHECK(value_of(all.start()) == "token-2");
+  CHECK(request() == "token-3");
+  CHECK(request() == "token-4");
+  CHECK(all.stored().cached.value() == "token-2");
+}
+
+TEST_CASE("request_token waits for a lease, and announces its own") {
+  fake_processes all;
+  token_cache_options const options = options_of(all);
+  auto request = [&] { request_token(test_environment(), some_credentials(), options); };
+  during_the_lease_of(all, all.start(), [&] { CHECK((error_of(request).kind() == error_kind::timed_out)); });
+  CHECK(all.sent.size() == 1);
+  all.after_sending = [&] { CHECK(all.stored().has_lease); };
+  request();
+}
+
+TEST_CASE("request_token without a store promises no next attempt, because nothing enforces it") {
+  fake_processes all;
+  all.next = oauth_error(400, "invalid_grant");
+  token_cache_options const options = all.options(nullptr);
+  for (int i = 0; i < 2; ++i) {
+    error const failure = error_of([&] { request_token(test_environment(), some_credentials(), options); });
+    CHECK((failure.kind() == error_kind::rejected));
+    CHECK(failure.retry_after() == seconds(0));
+    CHECK(std::string(failure.what()).find("Next attempt") == std::string::npos);
+  }
+  CHECK(all.sent.size() == 2);
+}
+
+TEST_CASE("the store fails at load: the request is sent without a lease and the failure counted in this process") {
+  fake_processes all;
+  fake_process const process = all.start();
+  process.store->cannot_load = true;
+  all.next = lost();
+  for (seconds wait : {seconds(5), seconds(30), seconds(180), seconds(900)}) {
+    CHECK(failure_of(process).retry_after() == wait);
+    CHECK_FALSE(attempts(all, process));
+    all.clock.advance(wait);
+  }
+  CHECK(process.store->replaces == 0);
+  CHECK_FALSE(process.tokens.status().is_shared);
+  CHECK(process.tokens.status().sharing_problem == "the disk is gone");
+  all.grant();
+  CHECK(value_of(process) == "token-1");
+  CHECK(value_of(process) == "token-1");
+}
+
+TEST_CASE("the store fails at the lease: the request is sent without one and the failure counted in this process") {
+  fake_processes all;
+  fake_process const process = all.start();
+  process.store->cannot_replace = true;
+  all.next = lost();
+  for (seconds wait : {seconds(5), seconds(30), seconds(180), seconds(900)}) {
+    CHECK(failure_of(process).retry_after() == wait);
+    CHECK(process.tokens.status().sharing_problem == "the disk is full");
+    all.clock.advance(wait - milliseconds(1));
+    CHECK_FALSE(attempts(all, process));
+    all.clock.advance(milliseconds(1));
+  }
+  all.grant();
+  CHECK(value_of(process) == "token-1");
+  CHECK(value_of(process) == "token-1");
+  CHECK(all.sent.size() == 5);
+}
+
+TEST_CASE(
+    "the store fails at the lease: what this process counted is neither lost to a fast failure nor to the store") {
+  fake_processes all;
+  fake_process const process = all.start();
+  process.store->cannot_replace = true;
+  all.next = lost();
+  CHECK(failure_of(process).retry_after() == seconds(5));
+  all.clock.advance(seconds(5));
+  all.next = cannot_connect(error_kind::network);
+  CHECK(failure_of(process).retry_after() == seconds(1));
+  all.clock.advance(seconds(1));
+  all.next = lost();
+  CHECK(failure_of(process).retry_after() == seconds(30));
+  all.clock.advance(seconds(30));
+  process.store->cannot_replace = false;
+  CHECK(failure_of(process).retry_after() == minutes(3));
+  CHECK(all.stored().history.rung == 3);
+}
+
+TEST_CASE("the store fails at the lease: a token that another process got ends what this process counted") {
+  fake_processes all;
+  fake_process const process = all.start();
+  process.store->cannot_replace = true;
+  all.next = lost();
+  CHECK(failure_of(process).retry_after() == seconds(5));
+  all.grant();
+  value_of(all.start());
+  all.clock.advance(seconds(1));
+  CHECK(value_of(process) == "token-1");
+  all.clock.advance(hours(1));
+  all.next = lost();
+  CHECK(failure_of(process).retry_after() == seconds(5));
+}
+
+TEST_CASE("the store fails at the result: a token stays in this process, and the others see the lease end") {
+  fake_processes all;
+  fake_process const process = all.start();
+  all.after_sending = [&] { process.store->cannot_replace = true; };
+  CHECK(value_of(process) == "token-1");
+  CHECK(process.tokens.status().sharing_problem == "the disk is full");
+  CHECK(value_of(process) == "token-1");
+  CHECK(all.stored().has_lease);
+  CHECK((failure_of(all.start()).kind() == error_kind::timed_out));
+  all.clock.advance(seconds(30));
+  CHECK(value_of(all.start()) == "token-2");
+  CHECK(value_of(process) == "token-1");
+}
+
+TEST_CASE("the store fails at the result: a failure stays in this process, which does not wait for its own lease") {
+  fake_processes all;
+  fake_process const process = all.start();
+  all.next = oauth_error(400, "invalid_grant");
+  all.after_sending = [&] { process.store->cannot_replace = true; };
+  CHECK(failure_of(process).retry_after() == minutes(15));
+  process.store->cannot_replace = false;
+  all.clock.advance(seconds(1));
+  CHECK((failure_of(process).kind() == error_kind::rejected));
+  all.clock.advance(seconds(29));
+  CHECK((failure_of(process).kind() == error_kind::rejected));
+  CHECK_FALSE(attempts(all, process));
+  CHECK(attempts(all, all.start()));
+}
+
+TEST_CASE("three refused replaces without a visible lease: the store counts as failed") {
+  fake_processes all;
+  fake_process const process = all.start();
+  process.store->refuses = true;
+  all.is_cancelled = [] { return false; };
+  CHECK(value_of(process) == "token-1");
+  CHECK(all.connections == 4);
+  CHECK(all.sent.size() == 1);
+  CHECK_FALSE(process.tokens.status().is_shared);
+  CHECK(process.tokens.status().sharing_problem.find("refused") != std::string::npos);
+  all.clock.advance(hours(1));
+  process.store->refuses = false;
+  CHECK(value_of(process) == "token-2");
+  CHECK(process.tokens.status().is_shared);
+  CHECK(all.stored().cached.value() == "token-2");
+}
+
+TEST_CASE("two refused replaces, or a lease that is seen between them, are no failure of the store") {
+  fake_processes all;
+  fake_process const process = all.start();
+  int polls = 0;
+  all.is_cancelled = [&] {
+    ++polls;
+    if (polls == 2) {  // somebody else had a lease
+      detail::record r;
+      r.has_lease = true;
+      r.lease_started_at = all.clock();
+      r.lease_ends_at = all.clock() + seconds(30);
+      all.store_record(r);
+    } else if (polls == 3) {
+      all.text().clear();
+    }
+    process.store->refuses = polls < 4;
+    return polls > 10;
+  };
+  process.store->refuses = true;
+  CHECK(value_of(process) == "token-1");
+  CHECK(polls == 4);
+  CHECK(all.sent.size() == 1);
+  CHECK(all.stored().cached.value() == "token-1");
+}
+
+TEST_CASE("without a store before_sending does nothing, and rung and token are per cache") {
+  fake_processes all;
+  all.next = lost();
+  fake_process const first = all.start_without_store();
+  fake_process const second = all.start_without_store();
+  CHECK(failure_of(first).retry_after() == seconds(5));
+  all.clock.advance(seconds(5));
+  CHECK(failure_of(first).retry_after() == seconds(30));
+  CHECK(failure_of(second).retry_after() == seconds(5));
+  all.clock.advance(seconds(30));
+  all.grant();
+  CHECK(value_of(first) == "token-1");
+  CHECK(value_of(second) == "token-2");
+  CHECK_FALSE(first.tokens.status().is_shared);
+  CHECK(first.tokens.status().sharing_problem.empty());
+}
+
+TEST_CASE("with a store, two caches in one process behave like two processes") {
+  fake_processes all;
+  auto const store = all.start().store;  // one object for both
+  token_cache_options const options = all.options(store);
+  token_cache const first = make_token_cache(test_environment(), some_credentials(), options);
+  token_cache const second = make_token_cache(test_environment(), some_credentials(), options);
+  all.after_sending = [&] {
+    CHECK((error_of([&] { second.get(); }).kind() == error_kind::timed_out));
+    CHECK(all.sent.size() == 1);
+  };
+  CHECK(first.get().value() == "token-1");
+  CHECK(second.get().value() == "token-1");
+  CHECK(second.invalidate(second.get()));
+  CHECK(second.get().value() == "token-2");
+  CHECK(first.get().value() == "token-1");  // until it looks into the store
+  CHECK(all.sent.size() == 2);
+}
+
+TEST_CASE("a clock that is stepped back prolongs neither a lease nor a backoff beyond its duration and five minutes") {
+  for (minutes back : {minutes(4), minutes(6), minutes(600)}) {
+    for (bool is_lease : {true, false}) {
+      CAPTURE(back.count());
+      fake_processes all;
+      all.clock.advance(hours(24));
+      all.next = response(403);
+      if (is_lease) {
+        start_and_kill(all);
+      } else {
+        failure_of(all.start());
+      }
+      all.clock.advance(-back);
+      seconds passed(0);
+      while (!attempts(all, all.start()) && passed < minutes(30)) {
+        all.clock.advance(seconds(1));
+        passed += seconds(1);
+      }
+      CHECK(passed <= seconds(is_lease ? 30 : 5) + minutes(5));
+      CHECK(all.stored().history.rung == 2);
+    }
+  }
+}
+
+TEST_CASE("a record written more than 5 minutes in the future loses its token, keeps its rung and is rewritten once") {
+  fake_processes all;
+  fake_clock ahead;
+  ahead.advance(minutes(5) + seconds(1));
+  all.next = lost();
+  fake_process const writer = all.start_elsewhere(ahead);
+  failure_of(writer);
+  ahead.advance(seconds(5));
+  failure_of(writer);
+  ahead.advance(seconds(30));
+  all.grant();
+  value_of(writer);
+  ahead.advance(hours(1));
+  all.next = lost();
+  failure_of(writer);
+  CHECK(all.stored().is_from_future);
+  CHECK(all.stored().history.rung == 1);
+
+  fake_process const reader = all.start();
+  CHECK(failure_of(reader).retry_after() == seconds(5));
+  CHECK(reader.store->replaces == 1);
+  CHECK_FALSE(all.stored().is_from_future);
+  CHECK(all.stored().history.rung == 1);
+  all.clock.advance(seconds(5));
+  CHECK(failure_of(all.start()).retry_after() == seconds(30));
+  CHECK(reader.store->replaces == 1);
+}
+
+TEST_CASE("a token from the future is not trusted, and one that is dated up to 5 minutes ahead lives its duration") {
+  for (seconds difference : {seconds(290), seconds(310)}) {
+    fake_processes all;
+    fake_clock ahead;
+    ahead.advance(difference);
+    value_of(all.start_elsewhere(ahead));
+    fake_process const reader = all.start();
+    bool const is_trusted = difference < minutes(5);
+    CHECK(value_of(reader) == (is_trusted ? "token-1" : "token-2"));
+    CHECK(reader.tokens.get().expires_in() == minutes(30));
+  }
+}
+
+TEST_CASE("a record from the future in a store that cannot be written is obeyed all the same") {
+  fake_processes all;
+  fake_clock ahead;
+  ahead.advance(minutes(10));
+  all.next = oauth_error(400, "invalid_grant");
+  failure_of(all.start_elsewhere(ahead));
+  fake_process const reader = all.start();
+  reader.store->cannot_replace = true;
+  CHECK(failure_of(reader).retry_after() == minutes(15));
+  CHECK(all.sent.size() == 1);
+  CHECK(reader.tokens.status().sharing_problem == "the disk is full");
+}
+
+TEST_CASE("a lease from the future is replaced by its own result") {
+  fake_processes all;
+  fake_clock ahead;
+  ahead.advance(minutes(10));
+  all.next = oauth_error(400, "invalid_grant");
+  during_the_lease_of(all, all.start_elsewhere(ahead), [&] {
+    CHECK((failure_of(all.start()).kind() == error_kind::timed_out));
+    CHECK_FALSE(all.stored().is_from_future);
+  });
+  CHECK_FALSE(all.stored().has_lease);
+  CHECK((failure_of(all.start()).kind() == error_kind::rejected));
+}
+
+TEST_CASE("two machines whose clocks differ by a little share token and backoff") {
+  for (seconds difference : {seconds(-200), seconds(200)}) {
+    fake_processes all;
+    fake_clock other;
+    other.advance(difference);
+    fake_process const here = all.start();
+    fake_process const there = all.start_elsewhere(other);
+    CHECK(value_of(here) == "token-1");
+    CHECK(value_of(there) == "token-1");
+    for (fake_clock clock : {all.clock, other}) {
+      clock.advance(hours(1));
+    }
+    all.next = oauth_error(400, "invalid_grant");
+    failure_of(there);
+    error const failure = failure_of(here);
+    CHECK(failure.retry_after() <= minutes(15));
+    CHECK(failure.retry_after() >= minutes(11));
+    CHECK(all.sent.size() == 2);
+  }
 }
