@@ -256,23 +256,16 @@ TEST_CASE("an error page of any length reports its status and fields") {
 }
 
 TEST_CASE("a body that is announced as too long is rejected at once, not after the time-out") {
-  for (int status : {200, 503}) {
-    CAPTURE(status);
-    raw_server const server([status](connection const& peer) {
-      peer.receive_head();
-      peer.send("HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Length: 1000000\r\n\r\n");
-      peer.wait_for_close();
-    });
-    auto const start = std::chrono::steady_clock::now();
-    if (status == 200) {
-      error const failed = failure(server.url("http"), direct(std::chrono::seconds(30)));
-      CHECK(failed.kind() == error_kind::invalid_response);
-      CHECK(contains(failed.what(), "max_response_size"));
-    } else {
-      CHECK(https_transport(direct(std::chrono::seconds(30)))({"GET", server.url("http"), {}, ""}).status == status);
-    }
-    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(15));
-  }
+  raw_server const server([](connection const& peer) {
+    peer.receive_head();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+    peer.wait_for_close();
+  });
+  auto const start = std::chrono::steady_clock::now();
+  error const failed = failure(server.url("http"), direct(std::chrono::seconds(30)));
+  CHECK(failed.kind() == error_kind::invalid_response);
+  CHECK(contains(failed.what(), "max_response_size"));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(15));
 }
 
 TEST_CASE("a proxy that ends its lines in LF alone is rejected, and not waited for") {

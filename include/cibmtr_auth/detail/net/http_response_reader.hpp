@@ -40,7 +40,7 @@ class http_response_reader {
       read_head(response);
       read_body(response, method, max_size);
     } catch (error const&) {
-      if (response.status == 0 || (response.status >= 200 && response.status <= 299)) {
+      if (response.status == 0 || is_success(response.status)) {
         throw;
       }
     }
@@ -52,6 +52,8 @@ class http_response_reader {
   using fields = std::vector<std::pair<std::string, std::string>>;
 
   static constexpr std::size_t max_lines = 64 * 1024;
+
+  static bool is_success(int status) { return status >= 200 && status <= 299; }
 
   void read_head(http_response& response) {
     for (bool is_interim = true; is_interim;) {
@@ -147,17 +149,19 @@ class http_response_reader {
     read_fields(trailers);
   }
 
+  /// Of a failure that is too long, reads what is allowed.
   void read_content(std::uint64_t size, std::size_t max_size) {
-    std::size_t const allowed = max_size - body_.size();
+    std::uint64_t const allowed = max_size - body_.size();
+    if (size <= allowed || !is_success(status_)) {
+      for (auto left = static_cast<std::size_t>((std::min)(size, allowed)); left > 0; left -= append(left)) {
+        require_more();
+      }
+    }
     if (size > allowed) {
-      append(allowed);
       throw error(
           error_kind::invalid_response,
           name_ + " sent more than the " + std::to_string(max_size) + " bytes that are allowed (max_response_size)",
           status_);
-    }
-    for (std::size_t left = static_cast<std::size_t>(size); left > 0; left -= append(left)) {
-      require_more();
     }
   }
 

@@ -290,10 +290,9 @@ TEST_CASE("a success whose body is too long is rejected, any other status is ret
                                     "HTTP/1.1 " + std::to_string(status) + " No\r\nContent-Length: 65537\r\n\r\n"}) {
       http_response const response = read(head + body);
       CHECK(response.status == status);
-      CHECK(response.body.size() <= limit);
+      CHECK((response.body == body.substr(0, limit)));
     }
   }
-  CHECK((read("HTTP/1.1 500 No\r\n\r\n" + body).body == body.substr(0, limit)));
 }
 
 TEST_CASE("a body that is announced as too long is rejected before any of it is read") {
