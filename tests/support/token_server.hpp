@@ -36,6 +36,12 @@ inline cibmtr_auth::http_response rate_limited(std::string const& retry_after) {
   return cibmtr_auth::http_response(429, "", {{"Retry-After", retry_after}});
 }
 
+inline cibmtr_auth::http_response grant_of(std::string const& value,
+                                           std::chrono::seconds lifetime = std::chrono::minutes(30)) {
+  return cibmtr_auth::http_response(200, R"({"token_type":"Bearer","access_token":")" + value + R"(","expires_in":)" +
+                                             std::to_string(lifetime.count()) + "}");
+}
+
 /// Grants a token with the number of the request, or responds as the test says. Its transport may be called by several
 /// threads, but the members must be set by one thread alone.
 struct token_server {
@@ -63,10 +69,7 @@ struct token_server {
     respond = nullptr;
   }
 
-  cibmtr_auth::http_response granted(int number) const {
-    return cibmtr_auth::http_response(200, R"({"token_type":"Bearer","access_token":"token-)" + std::to_string(number) +
-                                               R"(","expires_in":)" + std::to_string(lifetime.count()) + "}");
-  }
+  cibmtr_auth::http_response granted(int number) const { return grant_of("token-" + std::to_string(number), lifetime); }
   cibmtr_auth::http_response send(cibmtr_auth::http_request const& request) {
     if (connect) {
       connect();
