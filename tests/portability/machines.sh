@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # The suite without its network part (CIBMTR_AUTH_HTTPS=0, the single header) on other machines: a 32-bit one, whose floating-point
 # registers are wider than a double, 32-bit ARM and a big-endian one under QEMU, and Windows under Wine. Installs what it needs on
-# Debian. Usage: machines.sh [i386|armhf|s390x|windows]..., all but armhf when none is named.
-# A machine whose compiler cannot be had is skipped. Exit status 0 when nothing failed.
+# Debian. Usage: machines.sh [i386|armhf|s390x|windows]..., all but armhf if none is named.
+# A machine whose compiler cannot be installed is skipped. Exit status 0 if nothing failed.
 set -uo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/../.." || exit 1
 . tests/support/packages.sh
@@ -11,7 +11,7 @@ CDPATH= cd -- "$(dirname -- "$0")/../.." || exit 1
 { has_commands cmake ninja python3 && has_headers picojson.h doctest/doctest.h; } ||
   install cmake ninja-build python3 picojson-dev doctest-dev || exit 1
 
-# The dependencies are headers; of this machine's /usr/include another machine's compiler must see nothing else.
+# The dependencies are headers. Another machine's compiler must see nothing else of this machine's /usr/include.
 root=$PWD/build/machines
 prefix=$root/prefix
 mkdir -p "$prefix/include"
@@ -37,7 +37,7 @@ suite() {
     ctest --test-dir "$root/$1" --output-on-failure -j2 --timeout 300 -E '^switch_'
 }
 
-# machine NAME COMMAND PACKAGES CMAKE_OPTION...: of the COMMANDs the compiler is the first.
+# machine NAME COMMAND PACKAGES CMAKE_OPTION...: the first COMMAND is the compiler.
 machine() {
   local log=$root/$1.log start=$SECONDS
   # shellcheck disable=SC2086

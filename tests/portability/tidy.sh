@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What clang-tidy finds in the headers, the examples and the tests; .clang-tidy says what it looks for, tests/.clang-tidy what less in
-# tests. Installs what it needs on Debian. Takes about three minutes.
-# Usage: tidy.sh [FILE.cpp...]. Exit status 0 when it found nothing.
+# Runs clang-tidy on the headers, the examples and the tests. .clang-tidy lists the checks; tests/.clang-tidy leaves some out.
+# Installs what it needs on Debian. Takes about three minutes.
+# Usage: tidy.sh [FILE.cpp...]. Exit status 0 if it found nothing.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/../.."
 . tests/support/packages.sh
@@ -12,7 +12,7 @@ CDPATH= cd -- "$(dirname -- "$0")/../.."
 files=("$@")
 if [ $# -eq 0 ]; then
   files=(include/cibmtr_auth.hpp)
-  # one_file.cpp is nothing but others in one.
+  # one_file.cpp only includes others.
   mapfile -t programs < <(find examples tests -name '*.cpp' ! -name one_file.cpp | sort)
   absent=$(grep -hoP '^#include <\K[^>]*[./][^>]*' "${programs[@]}" | grep -v '^cibmtr_auth' | sort -u |
     while read -r header; do has_headers "$header" || echo "<$header>"; done)
@@ -27,8 +27,9 @@ fi
 
 # look FILE: without the bundled transport, whose headers take half of the time, unless the file needs it.
 look() {
-  local flags=(-x c++ -std=c++11 -DCPPHTTPLIB_OPENSSL_SUPPORT -Iinclude) name=${1##*/}
+  local flags=(-x c++ -std=c++11 -DCPPHTTPLIB_OPENSSL_SUPPORT -Iinclude -Itests) name=${1##*/}
   case $1 in
+    */httplib_transport.cpp) flags+=(-DCIBMTR_AUTH_HTTPLIB=1) ;;
     tests/packages/switches/https_off.cpp) flags+=(-DCIBMTR_AUTH_HTTPS=0) ;;
     tests/packages/switches/*) mapfile -t -O "${#flags[@]}" flags < <(sed -n "s/^${name%.cpp} /-D/p" tests/packages/switches/list.txt) ;;
   esac

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Usage: tests/robustness/fuzz.sh [SECONDS]
-# Feeds each room that reads what others wrote with libFuzzer's inventions, SECONDS long (60), or CIBMTR_AUTH_FUZZ_RUNS
-# inputs. Installs what it needs on Debian. Exit status 0 when every promise was kept.
+# Feeds each header that reads what others wrote with the inputs that libFuzzer generates, for SECONDS (60), or with
+# CIBMTR_AUTH_FUZZ_RUNS inputs. Installs what it needs on Debian. Exit status 0 if every promise was kept.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/../.."
 . tests/support/packages.sh
@@ -10,22 +10,22 @@ CDPATH= cd -- "$(dirname -- "$0")/../.."
 limit=-max_total_time=${1:-60}
 [ -z "${CIBMTR_AUTH_FUZZ_RUNS:-}" ] || limit=-runs=$CIBMTR_AUTH_FUZZ_RUNS
 sanitizers=-fsanitize=fuzzer,address,undefined
-{ has_commands clang++ pkg-config && has_headers httplib.h picojson.h openssl/ssl.h &&
+{ has_commands clang++ pkg-config && has_headers picojson.h openssl/ssl.h &&
   echo 'extern "C" int LLVMFuzzerTestOneInput(unsigned char const*, decltype(sizeof 0)) { return 0; }' |
   clang++ -x c++ - $sanitizers -o /dev/null 2>/dev/null; } ||
-  install clang libclang-rt-14-dev pkg-config libcpp-httplib-dev picojson-dev libssl-dev
+  install clang libclang-rt-14-dev pkg-config picojson-dev libssl-dev
 
 folder=build/fuzz
 mkdir -p "$folder"
 found=$(mktemp -d)
 trap 'rm -rf "$found"' EXIT
 
-# fuzz TARGET: builds it and runs it on its corpus; what it invents goes to a folder that is thrown away.
+# fuzz TARGET: builds it and runs it on its corpus; new inputs go to a temporary folder.
 fuzz() {
   local log=$folder/$1.log state=ok start
   clang++ -std=c++11 -O2 -g1 "$sanitizers" -fno-sanitize-recover=all \
-    -fsanitize-coverage-ignorelist=tests/robustness/fuzz/not_covered.txt -Iinclude tests/robustness/fuzz/libfuzzer.cpp \
-    "tests/robustness/fuzz/$1.cpp" -o "$folder/$1" $(pkg-config --cflags --libs cpp-httplib openssl) >"$log" 2>&1 ||
+    -fsanitize-coverage-ignorelist=tests/robustness/fuzz/not_covered.txt -Iinclude -Itests tests/robustness/fuzz/libfuzzer.cpp \
+    "tests/robustness/fuzz/$1.cpp" -o "$folder/$1" $(pkg-config --cflags --libs openssl) >"$log" 2>&1 ||
     { cat "$log"; echo "FAILED  $1 does not compile"; return 1; }
   mkdir "$found/$1"
   start=$SECONDS

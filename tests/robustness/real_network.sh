@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# cibmtr-token against nginx, tinyproxy and squid, each an instance of the test's own. Installs them on Debian.
-# Usage: real_network.sh [CIBMTR_TOKEN CIBMTR_SANDBOX [TEST...]]; else those that tests/run.sh has built.
+# cibmtr-token against nginx, tinyproxy and squid, each started for the test. Installs them on Debian.
+# Usage: real_network.sh [CIBMTR_TOKEN CIBMTR_SANDBOX [TEST...]]; by default those that tests/run.sh has built.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/../.."
 . tests/support/packages.sh
-PATH=$PATH:/usr/sbin # not in every user's
+PATH=$PATH:/usr/sbin # where they are installed
 
 { has_commands python3 nginx tinyproxy squid openssl curl && [ -x /usr/lib/squid/basic_ncsa_auth ]; } ||
   install python3 nginx tinyproxy squid openssl curl

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Sourced by examples/try.sh and tests/run.sh: installs what is missing on a Debian machine.
+# Sourced by the scripts: installs what is missing on a Debian machine.
 
 # Whether the compiler finds these headers.
 has_headers() {
@@ -12,11 +12,11 @@ has_commands() {
   for name in "$@"; do command -v "$name" >/dev/null 2>&1 || return 1; done
 }
 
-# install PACKAGE...: fails, saying what to do by hand, where it cannot.
+# install PACKAGE...: if it cannot, fails and says what to do by hand.
 install() {
   local as_root=
   if ! has_commands apt-get; then
-    echo "This machine has no apt-get. Install what these Debian packages hold, then run this again: $*" >&2
+    echo "This machine has no apt-get. Install the equivalents of these Debian packages, then run this again: $*" >&2
     return 1
   fi
   if [ "$(id -u)" -ne 0 ]; then
