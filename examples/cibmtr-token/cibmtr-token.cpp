@@ -308,8 +308,8 @@ Connection:
 
 Sharing the token with other runs:
   --cache DIR                through this folder, which only you may enter
-  --renew                    the API rejects the shared token (HTTP 401): replace
-                             it, at most once in 30 s
+  --renew                    the API rejects the shared token (HTTP 401):
+                             replace it, at most once in 30 s
   --forget                   remove the shared token and the backoff of these
                              credentials, and request nothing
   --no-cache                 share nothing: request a token at once
@@ -346,8 +346,8 @@ Exit status:
   0  a token was printed     4  rate limited, or the server is unavailable
   2  usage or configuration  5  network, TLS or time-out
   3  credentials rejected    6  invalid response
-After a failure, runs that share a folder send nothing until the backoff ends; the
-message says when. Once the cause is fixed, --forget ends it.
+After a failure, runs that share a folder send nothing until the backoff ends;
+the message says when. Once the cause is fixed, --forget ends it.
 
 Examples:
   cibmtr-token --check

@@ -39,7 +39,7 @@ class CibmtrTokenTest(SandboxTest):
         return self.control()["token_requests"]
 
     def command(self, *arguments, account=None, url=None, ca=None, cache=("--no-cache",)):
-        credentials = self.write("used.json" if account else "own.json", json.dumps(account or self.account))
+        credentials = self.write("other.json", json.dumps(account)) if account else self.path("account.json")
         return [TOKEN_PROGRAM, "--token-url", url or self.token_url, "--ca", ca or self.path("ca.pem"),
                 "--credentials", credentials, *cache, *arguments]
 
@@ -365,5 +365,139 @@ class CibmtrToken(CibmtrTokenTest):
             self.assertIn(text, result.stdout)
 
 
+class SharedFailures(CibmtrTokenTest):
+    """Runs that share a folder, one after another or at the same time."""
+
+    def start(self, *arguments, prefix=(), **more):
+        run = subprocess.Popen([*prefix, *self.command(*arguments, cache=("--cache", self.path("cache")), **more)], env=CLEAN,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(run.communicate)
+        self.addCleanup(run.kill)
+        return run
+
+    def wait_for_requests(self, count):
+        deadline = time.monotonic() + 20
+        while self.requests() < count:
+            self.assertLess(time.monotonic(), deadline, "no request was sent")
+            time.sleep(0.02)
+
+    def shared_run(self, *arguments, **more):
+        return self.run_it(*arguments, cache=("--cache", self.path("cache")), **more)
+
+    @contextlib.contextmanager
+    def in_a_loop(self, action):
+        is_over = threading.Event()
+
+        def loop():
+            while not is_over.is_set():
+                action()
+                is_over.wait(0.25)
+        thread = threading.Thread(target=loop)
+        thread.start()
+        yield
+        is_over.set()
+        thread.join()
+
+    def listen(self):
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        return server, "127.0.0.1:%d" % server.getsockname()[1]
+
+    def test_ten_runs_that_are_killed_while_they_wait_send_at_most_two_requests_in_30_s(self):
+        self.next_response(400, '{"error":"invalid_grant"}', delay_ms=3000, times=20)
+        began = time.monotonic()
+        for _ in range(10):
+            run = self.start(account=self.with_wrong(password="not-this-one"), prefix=("timeout", "-s", "KILL", "1"))
+            self.assertEqual(run.wait(), -signal.SIGKILL)
+        if time.monotonic() - began < 30:
+            self.assertIn(self.requests(), (1, 2))
+
+    def test_runs_that_wait_for_a_long_request_send_nothing(self):
+        self.next_response(200, '{"token_type":"Bearer","access_token":"abc","expires_in":1800}', delay_ms=5000)
+        first = self.start("--timeout", "60")
+        self.wait_for_requests(1)
+        waiting = [self.start("--timeout", "1") for _ in range(8)]
+        for run in waiting:
+            message = run.communicate()[1]
+            self.assertEqual(run.returncode, 5)
+            self.assertIn("another process is still requesting the token", message)
+        self.assertEqual(first.communicate()[0], "abc\n")
+        self.assertEqual(self.shared_run().stdout, "abc\n")
+        self.assertEqual(self.requests(), 1)
+
+    def test_after_the_lease_of_a_stopped_run_one_of_eight_sends_a_request(self):
+        self.next_response(200, "{}", delay_ms=60000)
+        stopped = self.start("--timeout", "3")
+        self.wait_for_requests(1)
+        stopped.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        self.assertEqual(self.shared_run("--timeout", "1").returncode, 5)
+        self.assertEqual(self.requests(), 1)
+        time.sleep(max(0, began + 5.5 - time.monotonic()))  # the first step of the ladder, counted from the request
+        tokens = {run.communicate()[0] for run in [self.start() for _ in range(8)]}
+        self.assertEqual((len(tokens), self.requests()), (1, 2))
+        stopped.send_signal(signal.SIGCONT)
+        self.assertEqual(stopped.wait(), 5)
+        self.assertEqual({self.shared_run().stdout}, tokens)
+
+    def test_jobs_that_fail_before_they_send_block_no_others(self):
+        self.write("other.pem", ssl.DER_cert_to_PEM_cert(ssl.create_default_context().get_ca_certs(True)[0]))
+        _, silent_proxy = self.listen()
+
+        def faulty_jobs():
+            codes.append(self.start(ca=self.path("other.pem")).wait())
+            codes.append(self.start("--proxy", "127.0.0.1:1").wait())
+            codes.append(self.start("--proxy", silent_proxy, prefix=("timeout", "-s", "KILL", "0.1")).wait())
+        codes = []
+        with self.in_a_loop(faulty_jobs):
+            for _ in range(10):
+                result = self.shared_run("--timeout", "20")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertEqual(self.shared_run("--forget").returncode, 0)
+        self.assertEqual(self.requests(), 10)
+        self.assertIn(5, codes)
+
+    def test_a_rejected_proxy_login_is_not_sent_by_the_next_runs_and_another_login_is(self):
+        proxy, address = self.listen()
+        logins = []
+
+        def reject():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = proxy.accept()
+                    with connection:
+                        head = connection.recv(4096).decode()
+                        logins.append(re.search(r"(?i)Proxy-Authorization: Basic (\S+)", head).group(1))
+                        connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n"
+                                           b"Content-Length: 0\r\n\r\n")
+        thread = threading.Thread(target=reject, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        for arguments in ((), (), ("--check",), ()):
+            result = self.shared_run(*arguments, "--proxy", "http://user:hunter2@" + address)
+            self.assertEqual(result.returncode, 5)
+            self.assertNotIn("hunter2", result.stdout + result.stderr)
+        if time.monotonic() - began < 5:
+            self.assertEqual(len(logins), 1)
+        self.assertEqual(self.shared_run("--proxy", "http://user:another@" + address).returncode, 5)
+        self.assertEqual(len(set(logins)), 2)
+        self.assertEqual(self.shared_run().returncode, 0)  # without the proxy
+        self.assertEqual(self.requests(), 1)
+
+    def test_a_server_that_drops_packets_is_not_a_matter_of_the_time_out(self):
+        server = socket.socket()
+        self.addCleanup(server.close)
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):  # when the queue is full, the kernel drops what arrives
+            client = socket.socket()
+            self.addCleanup(client.close)
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        result = self.shared_run("--timeout", "1", url="https://localhost:%d/" % server.getsockname()[1])
+        self.assertEqual(result.returncode, 5)
+        self.assertRegex(result.stderr, "timed_out: .*firewall.*proxy")
+
+
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
