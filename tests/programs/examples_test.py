@@ -95,13 +95,12 @@ class SubmitObservations(SandboxTest):
         self.assertIn('{"resource":%s,"request":{"method":"POST","url":"Observation"}}' % text, bundle)
         self.assertIn('"type":"transaction"', bundle)
 
-    def caught_request(self, path):
+    def caught_request(self, path, response=b""):
         """The request body that a server in place of the API receives."""
         with socket.create_server(("127.0.0.1", 0)) as server:
-            url = "http://localhost:%d" % server.getsockname()[1]
-            running = subprocess.Popen(self.command(path, "--api-url", url, "--no-cache")[:3] + [
-                self.token_url, "--api-url", url, *self.command(path)[6:]], env=self.environment,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            command = self.command(path)
+            command[command.index(self.api_url)] = "http://localhost:%d" % server.getsockname()[1]
+            running = subprocess.Popen(command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             server.settimeout(20)
             connection, _ = server.accept()
             with connection:
@@ -109,6 +108,7 @@ class SubmitObservations(SandboxTest):
                 text = b""
                 while not text.endswith(b"}]}"):
                     text += connection.recv(65536)
+                connection.sendall(response)
             running.wait(20)
         return text.decode().split("\r\n\r\n", 1)[1]
 
@@ -141,11 +141,29 @@ class SubmitObservations(SandboxTest):
         ]
         cases += [(b"\n" + json.dumps(good).encode().replace(b"final", b"fin" + wrong),
                    "the input has a control character or is not UTF-8: see line 2") for wrong in (b"\xff", b"\xc0\xaf", b"\xe2\x82", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80", b"\x00")]
+        twice = "the input has an object with two members of the same name: see line 1"
+        cases += [(json.dumps(good).replace(once, both), twice) for once, both in (
+            ('"resourceType": "Observation"', '"resourceType": "Observation", "resourceType": "Patient"'),
+            ('"resourceType": "Observation"', '"resourceType": "Patient", "resource\\u0054ype": "Observation"'),
+            ('"status": "final"', '"status": "final", "status": "final"'),
+            ('"reference": "Patient/46986"', '"reference": "Patient/46986", "reference": "Patient/1"'))]
+        cases += [(json.dumps(bundle).replace('"entry":', '"entry": [], "entry":'), twice),
+                  (json.dumps(bundle).replace('"resource":', '"resource": {"resourceType": "Patient"}, "resource":'), twice)]
         for text, expected in cases:
             path = self.write("input.json", text)
             self.assertEqual(self.submit(path), (2, "", "submit_observations: %s\n" % expected), text[:999])
             self.assertFalse(os.path.exists(path + ".journal"))
         self.assertEqual(self.control()["token_requests"], 0)
+
+    def test_a_response_with_interim_responses_trailers_and_long_fields_counts(self):
+        body = json.dumps({"resourceType": "Bundle", "type": "transaction-response",
+                           "entry": [{"response": {"status": "201", "location": "Observation/7"}}]}).encode()
+        response = (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nX-Long: " + b"x" * 9000 +
+                    b"\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nX-Trailer: a\r\n\r\n" % (len(body), body))
+        path = self.input(observations(1))
+        self.caught_request(path, response)
+        with open(path + ".journal", encoding="utf-8") as journal:
+            self.assertEqual(journal.readlines()[-1], "1 accepted 201 Observation/7\n")
 
     def test_the_rehearsal_of_the_page_works(self):
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..", "docs/submitting.md"), encoding="utf-8") as file:
@@ -418,6 +436,16 @@ class SubmitObservations(SandboxTest):
         self.assertEqual(self.submit(path), (
             2, "", "submit_observations: the journal input.json.journal is damaged in line 7: repair it; with another journal "
             "everything would be sent again\n"))
+
+    def test_a_journal_may_have_any_number_of_lines_and_entries(self):
+        path = self.input(observations(1))
+        self.control("/next", {"to": "api", "status": 422})
+        self.assertEqual(self.submit(path)[0], 7)
+        with open(path + ".journal", encoding="utf-8") as journal:
+            lines = journal.readlines()
+        with open(path + ".journal", "w", encoding="utf-8") as journal:
+            journal.writelines([lines[0], *lines[1:] * 1000001, "1000001 sending 1\n1000001 rejected HTTP 422\n"])
+        self.assertEqual(self.submit(path), (0, self.accepted(1, 1) + "1 of 1 accepted\n", ""))
 
     def test_input_and_journal_must_be_files(self):
         path = self.input(observations(1))
