@@ -156,10 +156,10 @@ inline secret secret_from_env(std::string const& name) {
 
 }  // namespace detail
 
-/// From the environment variables `CIBMTR_CLIENT_ID`, `CIBMTR_CLIENT_SECRET`, `CIBMTR_SCOPE`, `CIBMTR_USERNAME` and
-/// `CIBMTR_PASSWORD`, or the same with another prefix. Each may instead be named `..._FILE` and hold the path of a file
-/// that contains the value, as for secrets in containers. One line break at the end is dropped, no more. An unset variable
-/// gives an empty field. Throws `configuration` if a file cannot be read or a variable is set both ways.
+/// Reads the environment variables `CIBMTR_CLIENT_ID`, `CIBMTR_CLIENT_SECRET`, `CIBMTR_SCOPE`, `CIBMTR_USERNAME` and
+/// `CIBMTR_PASSWORD`, or the same with another prefix. A variable with `_FILE` appended to its name holds the path of a
+/// file with the value instead, as for secrets in containers. One line break at the end of a value is dropped. The field
+/// of an unset variable is empty. Throws `configuration` if a file cannot be read or a variable is set both ways.
 inline credentials credentials_from_env(std::string const& prefix = "CIBMTR_") {
   return credentials(
       detail::secret_from_env(prefix + "CLIENT_ID").reveal(), detail::secret_from_env(prefix + "CLIENT_SECRET"),
@@ -167,7 +167,7 @@ inline credentials credentials_from_env(std::string const& prefix = "CIBMTR_") {
       detail::secret_from_env(prefix + "PASSWORD"));
 }
 
-/// From a file that contains one JSON object with the members `client_id`, `client_secret`, `scope` and, for the password
+/// Reads a file that contains one JSON object with the members `client_id`, `client_secret`, `scope` and, for the password
 /// grant, `username` and `password`, all strings. Throws `configuration` if the file contains anything else: a misspelt
 /// `username` must not silently select the other grant.
 inline credentials credentials_from_file(std::string const& path) {

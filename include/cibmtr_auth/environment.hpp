@@ -36,7 +36,7 @@ inline environment external_test_environment() {
   return external;
 }
 
-/// Real patients.
+/// Production: real patients.
 inline environment production_environment() {
   return {"production", "https://okta.nmdp.org/oauth2/aus3ck6q30qmOdpMb1t7/v1/token",
           "https://okta.nmdp.org/oauth2/aus1ad6az5tJZ53Bh1t8/v1/token", "https://api.nmdp.org/cibmtr-fhir-backend/v1"};

@@ -18,9 +18,9 @@ inline namespace v1_0 {
 /// Few and stable; each has one remedy, which the message spells out.
 enum class error_kind {
   configuration,    ///< fix the call or the settings: nothing was sent
-  rejected,         ///< the server rejects these credentials: fix them; every further try may count towards a lockout
+  rejected,         ///< the server rejects these credentials: fix them; every further attempt may count towards a lock
   rate_limited,     ///< too many token requests: wait for `retry_after()`
-  unavailable,      ///< the server, or a gateway before it, is out of order: try later
+  unavailable,      ///< the server, or a gateway in front of it, is out of order: try later
   network,          ///< the server or the proxy cannot be reached, or the connection was lost
   tls,              ///< the server cannot be trusted, or does not trust this client
   timed_out,        ///< no response within the time-out, or the exchange was cancelled

@@ -67,8 +67,8 @@ inline std::string const& empty_text() {
 
 }  // namespace detail
 
-/// A bearer token. Copies share one value, which is wiped together with the last of them, and may be used from several
-/// threads. A moved-from token is empty. Streaming a token does not compile.
+/// A bearer token. Copies share one value, which is wiped when the last of them is destroyed, and may be used from
+/// several threads. A moved-from token is empty. Streaming a token does not compile.
 class token {
  public:
   token() noexcept = default;

@@ -60,7 +60,7 @@ struct token_event {
 
 /// Everything but the environment and the credentials. By default nothing is shared and the bundled transport is used.
 struct token_cache_options {
-  std::string cache_directory{};         ///< share the token and a backoff with other processes through this folder
+  std::string cache_directory{};         ///< share the token and the backoff with other processes through this folder
   std::shared_ptr<token_store> store{};  ///< or through this store; setting both is a `configuration` error
   cibmtr_auth::https_options https{};    ///< for the bundled transport; `timeout` and `is_cancelled` hold for any
   cibmtr_auth::transport transport{};    ///< empty: the bundled transport
@@ -111,14 +111,14 @@ class token_cache {
   /// renews.
   token try_get() const { return cache_->try_get(); }
   /// Drops `refused`, and only that token: for a 401 from the API. Returns whether repeating the call with `get()` makes
-  /// sense, also when another thread has renewed already. False for 30 s after a replacement.
+  /// sense, even if another thread has already renewed. False for 30 s after a replacement.
   bool invalidate(token const& refused) const { return cache_->invalidate(refused); }
-  /// Continues with other credentials: a renewal is due at once, and the backoff starts again. If token URL, client id,
-  /// username and scope are the same, the old token is used until the renewal succeeds. Returns false, without any
+  /// Continues with other credentials: a renewal is due at once, and attempts are counted from zero. If token URL, client
+  /// id, username and scope are the same, the old token is used until the renewal succeeds. Returns false, without any
   /// effect, if the credentials are unchanged. Throws `configuration` for credentials that cannot be right.
   bool set_credentials(credentials const& next) const { return cache_->set_credentials(next); }
-  /// Ends the backoff, so that the next `get()` sends a request: after an account was unlocked, say. Returns whether it
-  /// did: false without a backoff, and within 15 minutes of the last time for all who share the store.
+  /// Ends the backoff, so that the next `get()` sends a request, for example after an account was unlocked. Returns
+  /// whether it did: false without a backoff, and within 15 minutes of the last time for all who share the store.
   bool retry_now() const { return cache_->retry_now(); }
   /// May be called as often as you like.
   token_cache_status status() const { return cache_->status(); }

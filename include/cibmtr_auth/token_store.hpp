@@ -13,7 +13,7 @@ namespace cibmtr_auth {
 inline namespace v1_0 {
 
 /// Text that several processes or machines share, under a key that the cache computes: 1 to 64 characters of
-/// `[a-z0-9_]`. The text holds a living token, so treat it like one. Both functions may throw: then the cache works
+/// `[a-z0-9_]`. The text contains a token, so treat it like one. Both functions may throw: then the cache works
 /// alone and reports why. They may be called from several threads. `token_cache_options::cache_directory` is such a
 /// store in a folder; this interface is for others, such as Redis.
 class token_store {
