@@ -8,6 +8,7 @@
 namespace {
 
 using namespace cibmtr_auth;
+using namespace cibmtr_auth::detail;
 using fuzz::promise;
 
 void check_error(error const& thrown) {
@@ -22,7 +23,7 @@ bool same(url const& a, url const& b) {
          a.target == b.target;
 }
 
-bool is_this_machine(std::string const& host) {
+bool is_localhost(std::string const& host) {
   in_addr address;
   bool const is_ipv4 = inet_pton(AF_INET, host.c_str(), &address) == 1;
   return host == "localhost" || host == "::1" || (is_ipv4 && ntohl(address.s_addr) >> 24U == 127);
@@ -34,7 +35,7 @@ bool check_url(std::string const& text, url& parts) {
   auto const not_secure = fuzz::error_of([&] { parse_secure_url(text, "token URL"); });
   if (thrown) {
     check_error(*thrown);
-    promise(not_secure != nullptr, "what is no URL is no secure one");
+    promise(not_secure != nullptr, "what is not a URL is not a secure one");
     return false;
   }
   promise(parts.scheme == "http" || parts.scheme == "https", "http or https");
@@ -49,8 +50,8 @@ bool check_url(std::string const& text, url& parts) {
   if (not_secure) {
     check_error(*not_secure);
   }
-  bool const may_send = parts.user_info.empty() && (parts.scheme == "https" || is_this_machine(parts.host));
-  promise(may_send == (not_secure == nullptr), "a secret goes over https, or over http to this machine alone");
+  bool const may_send = parts.user_info.empty() && (parts.scheme == "https" || is_localhost(parts.host));
+  promise(may_send == (not_secure == nullptr), "a secret goes over https, or over http to localhost alone");
   return true;
 }
 
@@ -64,11 +65,15 @@ void check_proxy_url(std::string const& text) {
   promise(parts.scheme == "http", "a proxy is an HTTP proxy");
   promise(parts.target.find('@') == std::string::npos, "a password with a slash is not taken for a path");
   std::size_t const colon = parts.user_info.find(':');
-  promise(parts.user_info.empty() || colon + 1 < parts.user_info.size(), "a user has a password");
-  promise(parts.user_info.empty() || colon != std::string::npos, "a user has a password, behind a colon");
+  promise(parts.user_info.empty() || colon != std::string::npos, "a user has a password, which may be empty");
   std::string const user = parts.user_info.empty() ? "" : parts.user_info + "@";
   promise(same(parse_proxy_url("http://" + user + parts.authority() + parts.target), parts),
           "a proxy's URL is read back");
+  https_options options;
+  options.proxy = text;
+  unsigned const hash = proxy_login_hash(options, "https://okta.example/");
+  bool const is_none = text.empty() || text == "none" || parts.user_info.empty();
+  promise(is_none ? hash == 0 : hash > 0 && hash <= 0xFFFF, "a login has a hash of 16 bits");
 }
 
 std::string chosen(url const& destination, std::string const& proxy, std::string const& exempt) {
@@ -93,9 +98,9 @@ void proxy(std::string const& input) {
   }
   std::string const found = chosen(destination, line[1], line[2]);
   promise(found.empty() || found == line[1], "a proxy is what the variable says");
-  promise(found.empty() || !is_this_machine(destination.host), "this machine needs no proxy");
+  promise(found.empty() || !is_localhost(destination.host), "localhost needs no proxy");
   bool const is_reached = chosen(destination, line[1], "").empty();
-  promise(is_reached == (line[1].empty() || is_this_machine(destination.host)), "without exemption there is a proxy");
+  promise(is_reached == (line[1].empty() || is_localhost(destination.host)), "without exemption there is a proxy");
 
   // Neither a host of dots alone nor one with a single colon, which is no IPv6 address, can be named.
   std::string const& host = destination.host;

@@ -34,13 +34,15 @@ inline bool is_exempt(url const& destination, std::string entry) {
   if (entry.size() > 2 && entry.front() == '[' && entry.back() == ']') {
     entry = entry.substr(1, entry.size() - 2);
   }
+  entry = without_final_dot(entry);
   std::string const host = without_final_dot(destination.host);
-  bool const is_address =  // no domain is above it
-      host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos;
-  if (entry == "*" || is_address) {
-    return entry == "*" || iequals(entry, host);
+  if (entry == "*" || iequals(entry, host)) {
+    return true;
   }
-  entry = without_final_dot(entry.erase(0, entry.find_first_not_of('.')));
+  if (host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos) {
+    return false;  // no domain is above an address
+  }
+  entry.erase(0, entry.find_first_not_of('.'));
   std::size_t const start = host.size() - (std::min)(entry.size(), host.size());
   return !entry.empty() && iequals(entry, host.substr(start)) && (start == 0 || host[start - 1] == '.');
 }
