@@ -52,7 +52,7 @@ class redis_store : public cibmtr_auth::token_store {
   static constexpr char const* prefix = "cibmtr_auth:";
 
   /// Never null. Each wait lasts a second at most, because get() waits too. Once more if an idle connection fails: if Redis
-  /// did run the script, the comparison now fails, and the cache waits for the end of its own lease.
+  /// did run the script, the comparison now fails, and the cache waits until its lease ends.
   reply command(std::vector<std::string> const& words) {
     std::lock_guard<std::mutex> const lock(mutex_);
     std::vector<char const*> texts;

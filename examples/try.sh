@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Shows the library at work against a stand-in for CIBMTR's servers on this machine. Needs no account.
-# Installs what it needs on Debian. Exit status 0 when everything went as it should.
+# Shows the library at work against the sandbox, a local imitation of CIBMTR's servers. Needs no account.
+# Installs what it needs on Debian. Exit status 0 if everything worked.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.."
 . tests/support/packages.sh
@@ -20,7 +20,7 @@ trap 'exit 130' INT TERM
 { has_commands g++ pkg-config && has_headers httplib.h picojson.h CLI/CLI.hpp openssl/ssl.h; } ||
   install g++ pkg-config libcpp-httplib-dev picojson-dev libcli11-dev libssl-dev
 
-# compile PROGRAM SOURCE: unless it is newer than everything it is made of.
+# compile PROGRAM SOURCE: unless it is newer than all sources.
 compile() {
   if [ -x "build/try/$1" ] && [ -z "$(find include examples -name "*.?pp" -newer "build/try/$1")" ]; then return; fi
   g++ -std=c++11 -Iinclude "examples/$2" -o "build/try/$1.$$" $(pkg-config --cflags --libs cpp-httplib openssl) -pthread
@@ -39,7 +39,7 @@ build/try/cibmtr-sandbox --life 6 --ca-file "$work/ca.pem" --credentials-file "$
   --ready-file "$work/ready" >"$work/log" &
 sandbox=$!
 until [ -e "$work/ready" ]; do
-  kill -0 "$sandbox" # fails when the sandbox has ended
+  kill -0 "$sandbox" # fails if the sandbox has ended
   sleep 0.05
 done
 . "$work/ready"
@@ -49,18 +49,18 @@ token() {
 }
 
 echo
-echo "1. One token request, looked at closely. Tokens live 6 seconds here, 30 minutes in production."
+echo "1. One token request in detail. A token expires after 6 seconds here, and after 30 minutes in production."
 token account.json --check
 
 echo
-echo "2. API calls, one a second. One token serves them all until shortly before it ends; then it is renewed."
+echo "2. API calls, one a second. All use one token until shortly before it expires; then it is renewed."
 build/try/interface_engine "$TOKEN_URL" "$API_URL" "$work/ca.pem" "$work/account.json" 8 | tee "$work/calls"
 grep -q 'call 1: HTTP 200, token newly requested' "$work/calls"
 grep -q 'call 2: HTTP 200, token from the cache' "$work/calls"
 grep -q 'call [678]: HTTP 200, token newly requested' "$work/calls"
 
 echo
-echo "3. A wrong password is refused, and not tried again by a second run: that would lock the account."
+echo "3. A wrong password is rejected. A second run does not send it again, because that could lock the account."
 sed 's/"password": *"/&wrong-/' "$work/account.json" >"$work/wrong.json"
 for run in first second; do
   status=0
@@ -71,7 +71,7 @@ done
 [ "$(grep -c 'POST /oauth2/.* 400' "$work/log")" -eq 1 ]
 
 echo
-echo "What the stand-in saw:"
+echo "What the sandbox received:"
 sed 's/^/  /' "$work/log"
 echo
-echo "examples/try.sh: everything worked. Next: the eight lines in README.md."
+echo "examples/try.sh: everything worked. Next: the program in README.md, \"Use it\"."
