@@ -22,7 +22,7 @@ PAGES = ["README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md", ".github/SECURI
 FORBIDDEN_WORDS = ("room rooms stand-in mend mends mended anew nobody's patience told refusal read_refusal http_answer answer_stream "
                    "answer_reader pause pauses pause_after chance_at asker was_asked life_of same_text trimmed text_of "
                    "is_sound converse until_done broken_off out_of_time malformed thread_tokens held_token token_supply "
-                   "memory_store token_file").split()
+                   "memory_store token_file granted").split()
 FORBIDDEN_PHRASES = ("this very machine", "of its own", "told honestly")
 
 

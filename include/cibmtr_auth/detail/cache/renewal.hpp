@@ -336,12 +336,12 @@ class renewal {
 
     attempt_row row = attempt_row::no_verdict;
     unsigned proxy_login = 0;
-    token granted;
+    token received;
     std::shared_ptr<error const> failure;
     try {
       http_response response = tools_.send(request);
-      granted = read_token_response(std::move(response), account_.owner, sent_at, account_.server, tools_.now);
-      if (!is_alive(granted, tools_.now())) {
+      received = read_token_response(std::move(response), account_.owner, sent_at, account_.server, tools_.now);
+      if (!is_alive(received, tools_.now())) {
         throw error(error_kind::invalid_response, account_.server + " takes longer to respond than its tokens live",
                     200);
       }
@@ -375,8 +375,8 @@ class renewal {
       share_failure(row, proxy_login, sent_at, may_share);
       finish_with(is_alive(fallback, now) ? fallback : token(), end_of_backoff(now));
     } else {
-      share_token(granted, may_share);
-      finish_with(granted, token_access::data(granted)->renew_at);
+      share_token(received, may_share);
+      finish_with(received, token_access::data(received)->renew_at);
     }
     return true;
   }
@@ -390,16 +390,16 @@ class renewal {
     }
   }
 
-  void share_token(token const& granted, bool may_share) {
+  void share_token(token const& received, bool may_share) {
     boot_clock::time_point const now = tools_.now();
     auto add_token = [&](record& r, bool) {
       r.history = attempt_history();
       r.local_rung = 0;
       r.clear_failure();
       bool const is_later = !is_alive(r.cached, now) || r.cached.value() == input_.refused.value() ||
-                            token_access::data(r.cached)->expires_at < token_access::data(granted)->expires_at;
+                            token_access::data(r.cached)->expires_at < token_access::data(received)->expires_at;
       if (is_later && !input_.for_one_token) {
-        r.cached = granted;
+        r.cached = received;
         r.replaced_at = input_.refused.empty() ? boot_clock::time_point() : now;
       }
       return true;
