@@ -119,7 +119,11 @@ inline std::string random_id() {
   std::random_device source;
   std::string id;
   while (id.size() < 32) {
-    id += "0123456789abcdef"[source() % 16];
+    std::random_device::result_type bits = source();
+    for (int digit = 0; digit < 8; ++digit) {
+      id += "0123456789abcdef"[bits % 16];
+      bits /= 16;
+    }
   }
   return id;
 }
