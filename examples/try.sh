@@ -20,17 +20,17 @@ trap 'exit 130' INT TERM
 { has_commands g++ pkg-config && has_headers httplib.h picojson.h CLI/CLI.hpp openssl/ssl.h; } ||
   install g++ pkg-config libcpp-httplib-dev picojson-dev libcli11-dev libssl-dev
 
-# compile PROGRAM SOURCE: unless it is newer than all sources.
+# compile PROGRAM SOURCE LIBRARY...: unless it is newer than all sources.
 compile() {
   if [ -x "build/try/$1" ] && [ -z "$(find include examples -name "*.?pp" -newer "build/try/$1")" ]; then return; fi
-  g++ -std=c++11 -Iinclude "examples/$2" -o "build/try/$1.$$" $(pkg-config --cflags --libs cpp-httplib openssl) -pthread
+  g++ -std=c++11 -Iinclude "examples/$2" -o "build/try/$1.$$" $(pkg-config --cflags --libs "${@:3}") -pthread
   mv "build/try/$1.$$" "build/try/$1"
 }
 mkdir -p build/try
 echo "Compiling (some seconds the first time)"
-compile cibmtr-sandbox sandbox/sandbox.cpp &
-compile cibmtr-token cibmtr-token/cibmtr-token.cpp
-compile interface_engine interface_engine.cpp
+compile cibmtr-sandbox sandbox/sandbox.cpp cpp-httplib openssl &
+compile cibmtr-token cibmtr-token/cibmtr-token.cpp openssl
+compile interface_engine interface_engine.cpp openssl
 wait $!
 
 unset "${!CIBMTR_@}" http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Gets a token, fails in every way, and ends its use of the library; then waits to be looked into.
+// Requests tokens, fails in several ways, and stops using the library; then waits, so that its memory can be searched.
 // Usage: hygiene TOKEN_URL CA_FILE CREDENTIALS_FILE WRONG_CREDENTIALS_FILE CACHE_DIRECTORY
 
 #include <chrono>
@@ -11,18 +11,24 @@ namespace {
 
 using namespace cibmtr_auth;
 
-/// What came of it: `granted`, or the error's kind.
+/// `token`, or the error's kind.
 std::string outcome(std::string const& token_url, std::string const& credentials_file,
                     token_cache_options const& options) {
-  environment const here = {"sandbox", token_url.c_str(), token_url.c_str(), ""};
+  environment const sandbox = {"sandbox", token_url, token_url, ""};
   try {
-    token_cache const tokens = make_token_cache(here, credentials_from_file(credentials_file), options);
-    token const granted = tokens.get();
-    bearer_header(granted);
-    tokens.invalidate(granted);
-    tokens.reset(make_token_source(here, credentials_from_file(credentials_file), https_transport(options.https)));
+    credentials const account = credentials_from_file(credentials_file);
+    token_cache const tokens = make_token_cache(sandbox, account, options);
+    token const first = tokens.get();
+    bearer_header(first);
+    tokens.invalidate(first);
     tokens.get();
-    return "granted";
+    credentials narrower = account;
+    narrower.username.clear();
+    narrower.password = secret();
+    tokens.set_credentials(narrower);
+    tokens.get();
+    request_token(sandbox, account, options);
+    return "token";
   } catch (error const& failure) {
     return to_string(failure.kind());
   }
@@ -48,17 +54,16 @@ int main(int argc, char** argv) {
   token_cache_options form_encoded = plain;
   form_encoded.encoding = basic_encoding::form_encoded;
   token_cache_options shared = plain;
-  environment const here = {"sandbox", url.c_str(), url.c_str(), ""};
-  shared.store = std::make_shared<token_file>(argv[5], fingerprint(here, credentials_from_file(account)));
-  token_cache_options through_nobody = plain;
-  through_nobody.https.proxy = "127.0.0.1:1";
+  shared.cache_directory = argv[5];
+  token_cache_options through_closed_port = plain;
+  through_closed_port.https.proxy = "127.0.0.1:1";
 
   std::printf("%s\n", outcome(url, account, plain).c_str());
   std::printf("%s\n", outcome(url, account, shared).c_str());
   std::printf("%s\n", outcome(url, account, form_encoded).c_str());
   std::printf("%s\n", outcome(url, argv[4], plain).c_str());
   std::printf("%s\n", outcome(url, account, token_cache_options()).c_str());
-  std::printf("%s\n", outcome(url, account, through_nobody).c_str());
+  std::printf("%s\n", outcome(url, account, through_closed_port).c_str());
   std::printf("ready\n");
   std::fflush(stdout);
   return std::getchar() == EOF ? 0 : 1;
