@@ -61,7 +61,8 @@ class json_object {
 /// 1e400; this context counts the depth and stores only the top level.
 class json_object::reader {
  public:
-  reader(json_object& object, std::string::const_iterator end) : reader(object, end, nullptr, 0) {}
+  reader(json_object& object, std::string::const_iterator end, json_member* member = nullptr, int depth = 0)
+      : object_(object), end_(end), member_(member), depth_(depth) {}
   reader(reader const&) = delete;
   reader& operator=(reader const&) = delete;
 
@@ -120,9 +121,6 @@ class json_object::reader {
  private:
   static constexpr std::size_t max_members = 64;  // each name is compared with all before it
   static constexpr int max_depth = 32;
-
-  reader(json_object& object, std::string::const_iterator end, json_member* member, int depth)
-      : object_(object), end_(end), member_(member), depth_(depth) {}
 
   bool set(json_type type) {
     if (member_) {

@@ -133,6 +133,11 @@ TEST_CASE("text after the object is rejected") {
   }
 }
 
+TEST_CASE("text after something else than an object is not what is wrong") {
+  CHECK(problem("1 2") == "is not a JSON object");
+  CHECK(problem("null {}") == "is not a JSON object");
+}
+
 TEST_CASE("broken syntax inside an object is rejected") {
   for (char const* const text : {"{a:1}",
                                  "{'a':1}",
