@@ -282,7 +282,7 @@ class renewal {
           read_store();
         }
         record changed = latest_;
-        bool const has_our_lease = changed.has_lease && changed.lease_id == lease_id_ && !lease_id_.empty();
+        bool const has_our_lease = changed.has_lease && changed.id == lease_id_ && !lease_id_.empty();
         changed.has_lease = changed.has_lease && !has_our_lease;
         if (!apply(changed, tries == 0 || has_our_lease)) {
           outcome = change::dropped;
@@ -309,7 +309,7 @@ class renewal {
     }
     bool is_replaced = false;
     bool const is_stored = use_store([&] {
-      leased.lease_id = lease_id_ = random_id();
+      leased.id = lease_id_ = random_id();
       is_replaced = replace(leased);
     });
     if (!is_stored) {
@@ -455,7 +455,7 @@ class renewal {
   renewal_result result_;
   record& latest_ = result_.latest;
   secret text_;           ///< what the store held when it was last read or written
-  std::string lease_id_;  ///< of our lease; empty for none
+  std::string lease_id_;  ///< empty without a lease
   bool is_store_usable_ = false;
   int refused_replaces_ = 0;  ///< in a row, although the record did not change
 };

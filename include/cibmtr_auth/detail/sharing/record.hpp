@@ -43,6 +43,7 @@ inline std::string utc_time(std::int64_t unix_seconds) {
 /// The token as long as it lives and, beside it, the ladder's rung and either the last failure or a lease. Times are those
 /// of this process's clock; the epoch stands for "never".
 struct record {
+  std::string id;  ///< of the last lease, 128 random bits: tells leases apart, and records that are equal otherwise
   token cached;
   boot_clock::time_point replaced_at;  ///< when `cached` replaced a token that the API refused
   attempt_history history;
@@ -56,7 +57,6 @@ struct record {
   int local_rung = 0;        ///< counted while the store failed
 
   bool has_lease = false;
-  std::string lease_id;
   boot_clock::time_point lease_started_at;
   boot_clock::time_point lease_ends_at;
 
@@ -114,7 +114,6 @@ inline std::string json_quote(std::string const& text) {
   return picojson::value(text).serialize();
 }
 
-/// 128 random bits, so that equal texts are the same record.
 inline std::string random_id() {
   std::random_device source;
   std::string id;
@@ -133,9 +132,7 @@ inline std::string random_id() {
 inline secret write_record(record const& r, clock_reading const& clock) {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
-  std::string text = "{\"id\":\"" + random_id() + '"';
-  text.reserve(2048 + r.cached.value().size() +
-               2 * r.cached.scope().size());  // growing would leave copies of the token
+  std::string text = "{\"id\":" + json_quote(r.id.empty() ? random_id() : r.id);
   auto add = [&text](char const* name, std::string const& value) {
     text.append(",\"").append(name).append("\":").append(value);
   };
@@ -152,17 +149,7 @@ inline secret write_record(record const& r, clock_reading const& clock) {
   add("rung", std::to_string(r.history.rung));
   add("fast_wait", std::to_string(r.history.fast_wait.count()));
   add_time("retried_at", r.retried_at);
-  if (is_alive(r.cached, clock.now)) {
-    token_data const& data = *token_access::data(r.cached);
-    add("lifetime", std::to_string(duration_cast<milliseconds>(data.expires_at - data.obtained_at).count()));
-    add_time("expires_at", data.expires_at);
-    add_left("expires_in", data.expires_at);
-    add_time("replaced_at", r.replaced_at);
-    add("scope", json_quote(data.scope));
-    text.append(",\"access_token\":\"").append(data.value.reveal()).append("\"");
-  }
   if (r.has_lease) {
-    add("lease_id", json_quote(r.lease_id));
     add_time("lease_started_at", r.lease_started_at);
     add_time("lease_ends_at", r.lease_ends_at);
     add_left("lease_ends_in", r.lease_ends_at);
@@ -173,8 +160,18 @@ inline secret write_record(record const& r, clock_reading const& clock) {
     add_left("next_attempt_in", r.next_attempt_at);
     add("kind", json_quote(to_string(r.failure->kind())));
     add("http_status", std::to_string(r.failure->http_status()));
-    add("oauth_error", json_quote(r.failure->oauth_error()));
-    add("message", json_quote(r.failure->what()));
+    add("oauth_error", json_quote(r.failure->oauth_error().substr(0, 200)));
+    add("message", json_quote(std::string(r.failure->what()).substr(0, 4000)));
+  }
+  if (is_alive(r.cached, clock.now)) {
+    token_data const& data = *token_access::data(r.cached);
+    add("lifetime", std::to_string(duration_cast<milliseconds>(data.expires_at - data.obtained_at).count()));
+    add_time("expires_at", data.expires_at);
+    add_left("expires_in", data.expires_at);
+    add_time("replaced_at", r.replaced_at);
+    add("scope", json_quote(data.scope));
+    text.reserve(text.size() + data.value.reveal().size() + 32);  // growing later would leave a copy of the token
+    text.append(",\"access_token\":\"").append(data.value.reveal()).append("\"");
   }
   text += "}\n";
   return secret(std::move(text));
@@ -227,6 +224,7 @@ inline record read_record(std::string const& text, clock_reading const& clock, c
   }
   record_reader const from(object, clock);
   r.is_from_future = from.ms_until("written_at") > five_minutes_ms;
+  r.id = from.text("id");
   r.history.rung = static_cast<int>(from.number("rung", 1000));
   r.history.fast_wait = std::chrono::milliseconds(from.number("fast_wait", five_minutes_ms));
   r.retried_at = from.past_time("retried_at");
@@ -241,7 +239,6 @@ inline record read_record(std::string const& text, clock_reading const& clock, c
 
   r.has_lease = from.has("lease_ends_at");
   if (r.has_lease) {
-    r.lease_id = from.text("lease_id");
     r.lease_ends_at = from.future_time("lease_ends_at", "lease_ends_in", 2 * day_ms);
     r.lease_started_at = (std::min)(from.past_time("lease_started_at"), r.lease_ends_at);
   }
