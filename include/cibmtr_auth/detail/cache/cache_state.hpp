@@ -234,14 +234,17 @@ class cache_state : public cache_interface {
   }
 
   /// Takes over what a renewal found. Only the strings at the end can fail for lack of memory.
-  void commit(state& s, renewal_result const& result, renewal_input const& input, flight& current,
+  void commit(state& s, renewal_result& result, renewal_input const& input, flight& current,
               std::vector<token_event>& events) const noexcept {
     bool const had_problem = !s.counters.sharing_problem.empty();
     bool const is_granted = result.was_attempted && !result.failure;
     // The API may meanwhile have refused the token that the renewal found.
     bool const is_refused = !is_granted && !s.refused.empty() && s.refused.value() != input.refused.value() &&
                             s.refused.value() == result.latest.cached.value();
-    s.latest = result.latest;
+    if (result.was_attempted || !result.obtained.empty() || result.is_earlier_failure()) {
+      s.last_error = result.failure;
+    }
+    s.latest = std::move(result.latest);
     s.look_again_at = result.look_again_at;
     if (is_refused) {
       s.latest.cached = current.obtained = token();
@@ -249,11 +252,6 @@ class cache_state : public cache_interface {
     } else if (!result.obtained.empty()) {
       s.refused = token();
       s.is_due = false;
-    }
-    if (result.was_attempted || !result.obtained.empty()) {
-      s.last_error = result.failure;
-    } else if (result.is_earlier_failure()) {
-      s.last_error = result.latest.failure;
     }
     s.counters.is_shared = tools_.store && result.sharing_problem.empty();
     try {
@@ -304,9 +302,9 @@ class cache_state : public cache_interface {
   basic_encoding const encoding_;
   std::function<void(token_event const&)> const observer_;
   renewal_tools const tools_;
-  /// Changed with the mutex locked. A pointer that is exchanged, because a forked child reads it without its parent's mutex.
-  std::atomic<account_ptr*> account_;
   per_process<state> state_;
+  /// Changed with the mutex locked. A pointer that is exchanged, because a forked child reads it without its parent's mutex.
+  std::atomic<account_ptr*> account_;  // the last member: nothing that throws may follow its `new`
 };
 
 }  // namespace detail
