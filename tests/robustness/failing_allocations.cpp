@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Each allocation on the way to a token fails in turn: no crash, no leak, nobody left waiting, no token lost, no request too many.
+// Each allocation on the way to a token fails in turn: no crash, no leak, no caller left waiting, no token lost, no request
+// too many.
 
 #if defined(__SANITIZE_THREAD__)
 #define CIBMTR_AUTH_TESTS_KEEP_NEW 1
@@ -21,10 +22,10 @@
 #include <new>
 #include <string>
 #include <thread>
-#include <utility>
+#include <vector>
 
-#include "support/fake_server.hpp"
 #include "support/folder.hpp"
+#include "support/token_server.hpp"
 
 namespace {
 
@@ -86,35 +87,11 @@ void operator delete[](void* memory, std::nothrow_t const&) noexcept {
 
 using namespace cibmtr_auth;
 using std::chrono::hours;
+using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
 namespace {
-
-/// Grants long tokens, or refuses as Okta does, and counts.
-struct fake_okta {
-  tests::fake_clock clock;
-  std::atomic<int> requests{0};
-  bool is_refusing = false;
-
-  explicit fake_okta(tests::fake_clock now = tests::fake_clock()) : clock(std::move(now)) {}
-
-  http_response answer_to(http_request const&) {
-    ++requests;
-    return is_refusing ? tests::answer(401, "{\"error\":\"invalid_client\",\"error_description\":\"Not you.\"}")
-                       : tests::answer(200, "{\"access_token\":\"" + std::string(100, 'x') + std::to_string(requests) +
-                                                "\",\"token_type\":\"Bearer\",\"expires_in\":1800,\"scope\":\"" +
-                                                std::string(40, 's') + "\"}");
-  }
-  token_source source() {
-    return make_token_source(
-        test_environment, tests::some_credentials(), [this](http_request const& request) { return answer_to(request); },
-        basic_encoding::plain, clock);
-  }
-  token_cache cache(std::shared_ptr<token_store> store = std::make_shared<memory_store>()) {
-    return token_cache(source(), clock, std::move(store));
-  }
-};
 
 /// Whether it ended well. Anything but an exception that is promised ends the test.
 template <typename Work>
@@ -128,9 +105,8 @@ bool succeeds(Work work) {
   return false;
 }
 
-/// Makes a scene and plays it with its first allocation failing, a new one with its second, and so on until none fails. A
-/// scene's `play()` is that part; `problem()` looks at what is left and says what is wrong, null for nothing. In a thread of its own, whose
-/// copies of tokens end with it.
+/// Makes a scene and plays it with its first allocation failing, another one with its second, and so on until none fails.
+/// A scene's `play()` is that part; `problem()` looks at what is left and says what is wrong, null for nothing.
 template <typename Scene>
 void fail_each_allocation() {
   bool has_failed = true;
@@ -149,95 +125,122 @@ void fail_each_allocation() {
     }).join();
     long const leaked = live_allocations - before;
     CAPTURE(plays);
+    CAPTURE(leaked);
     CHECK(std::string(problem ? problem : "") == "");
     CHECK((plays == 0 || leaked == 0));
   }
   MESSAGE((plays - 1) << " allocations");
 }
 
-/// A cache in front of the server, and what always holds: who has sent a request and got nothing does not send another
-/// at once, and after a while there is a token.
+enum class sharing { none, store, folder };
+
+/// A cache in front of a server that grants long tokens, and what always holds: who has sent a request and got nothing
+/// does not send another at once, and after a while there is a token.
 struct scene {
-  fake_okta okta;
+  tests::folder place{};
+  tests::token_server server{};
+  int events = 0;
   token_cache tokens;
 
-  scene() : tokens(okta.cache()) {}
-  scene(std::shared_ptr<token_store> store, tests::fake_clock clock)
-      : okta(std::move(clock)), tokens(okta.cache(std::move(store))) {}
+  explicit scene(sharing shared = sharing::none) : tokens(server.cache(options(shared))) {
+    server.respond = [this] { return tests::grant_of(std::string(100, 'x') + std::to_string(server.requests)); };
+  }
+  token_cache_options options(sharing shared) {
+    token_cache_options made;
+    made.cache_directory = shared == sharing::folder ? place / "cache" : "";
+    made.store = shared == sharing::store ? std::make_shared<tests::memory_store>() : nullptr;
+    made.https.timeout = milliseconds(50);
+    made.observer = [this](token_event const& event) { events += event.message.empty() ? 0 : 1; };
+    return made;
+  }
+  void reject() {
+    server.respond = [] {
+      return http_response(401, R"({"error":"invalid_client","error_description":"Not the right secret."})");
+    };
+  }
 
   char const* problem_after(int requests_before) {
-    bool const was_sent = okta.requests > requests_before;
+    bool const was_sent = server.requests > requests_before;
     succeeds([this] { tokens.get(); });
-    if (was_sent && okta.requests > requests_before + 1) {
-      return "it asked again at once";
+    if (was_sent && server.requests > requests_before + 1) {
+      return "it sent another request at once";
     }
-    okta.is_refusing = false;
-    okta.clock.advance(hours(25));
+    server.grant();
+    server.clock.advance(hours(25));
     return succeeds([this] { tokens.get(); }) ? nullptr : "there is no token after a while";
   }
 };
 
+template <sharing shared>
 struct first_get : scene {
-  void play() { tokens.get(); }
-  char const* problem() { return problem_after(0); }
+  bool was_granted = false;
+  first_get() : scene(shared) {}
+  void play() {
+    tokens.get();
+    was_granted = true;
+  }
+  char const* problem() {
+    if (was_granted && (tokens.try_get().empty() || server.requests != 1)) {
+      return "the token was lost";
+    }
+    return problem_after(0);
+  }
 };
 
-/// An answer that could not be read for want of memory is as good as none: one more try after a short pause.
+/// A response that could not be read for want of memory is as good as none: one more request on the ladder.
+template <sharing shared>
 struct get_that_is_rejected : scene {
-  get_that_is_rejected() { okta.is_refusing = true; }
+  get_that_is_rejected() : scene(shared) { reject(); }
   void play() { tokens.get(); }
   char const* problem() {
-    bool const was_read = tokens.status().last_error.find("invalid_client") != std::string::npos;
-    for (int second = 0; second < 14 * 60; ++second) {
-      okta.clock.advance(seconds(1));
+    for (int second = 0; second < 14 * 60; second += 5) {
+      server.clock.advance(seconds(5));
       succeeds([this] { tokens.get(); });
     }
-    return okta.requests <= (was_read ? 1 : 2) ? problem_after(okta.requests) : "it tried a wrong password again";
+    return server.requests <= 2 ? problem_after(server.requests) : "it sent a wrong password again";
   }
 };
 
-struct source_that_is_rejected {
-  tests::fake_clock clock;
-  int requests = 0;
-  error const rejected{error_kind::rejected, "no."};
-  token_cache tokens{[this]() -> token {
-                       ++requests;
-                       throw error(rejected);
-                     },
-                     clock};
+/// Without a verdict, at most four requests in 18 minutes.
+template <sharing shared>
+struct get_without_response : scene {
+  error const failure = tests::no_response();
+  get_without_response() : scene(shared) {
+    server.respond = [this]() -> http_response { throw error(failure); };
+  }
   void play() { tokens.get(); }
   char const* problem() {
-    succeeds([this] { tokens.get(); });
-    clock.advance(minutes(14));
-    succeeds([this] { tokens.get(); });
-    return requests == 1 ? nullptr : "it tried a wrong password again";
+    for (int second = 0; second < 18 * 60; second += 5) {
+      succeeds([this] { tokens.get(); });
+      server.clock.advance(seconds(5));
+    }
+    return server.requests <= 4 ? problem_after(server.requests) : "it sent more than four requests";
   }
 };
 
-struct get_of_a_held_token : scene {
-  get_of_a_held_token() {
-    std::thread([this] { tokens.get(); }).join();
-  }  // so that this thread has no copy yet
-  void play() { is_served = !tokens.get().empty(); }
-  char const* problem() { return is_served ? problem_after(1) : "a living token was not given"; }
+struct get_of_a_cached_token : scene {
   bool is_served = false;
+  get_of_a_cached_token() { tokens.get(); }
+  void play() { is_served = !tokens.get().empty() && !tokens.try_get().empty(); }
+  char const* problem() { return is_served ? problem_after(1) : "a living token was not given"; }
 };
 
+template <sharing shared>
 struct renewal_of_an_old_token : scene {
-  explicit renewal_of_an_old_token(bool is_refusing = false) {
+  explicit renewal_of_an_old_token(bool is_rejecting = false) : scene(shared) {
     tokens.get();
-    okta.clock.advance(minutes(26));
-    okta.is_refusing = is_refusing;
+    server.clock.advance(minutes(26));
+    if (is_rejecting) {
+      reject();
+    }
   }
   void play() { tokens.get(); }
-  char const* problem() {
-    bool const is_served = succeeds([this] { tokens.get(); });
-    return is_served ? problem_after(1) : "the living token was lost";
-  }
+  char const* problem() { return tokens.try_get().empty() ? "the living token was lost" : problem_after(1); }
 };
 
-struct renewal_that_is_rejected : renewal_of_an_old_token {
-  renewal_that_is_rejected() : renewal_of_an_old_token(true) {}
+template <sharing shared>
+struct renewal_that_is_rejected : renewal_of_an_old_token<shared> {
+  renewal_that_is_rejected() : renewal_of_an_old_token<shared>(true) {}
 };
 
 struct invalidation : scene {
@@ -245,23 +248,49 @@ struct invalidation : scene {
   void play() { tokens.invalidate(dead); }
   char const* problem() {
     bool const was_dropped = tokens.get().value() != dead.value();
-    return was_dropped == (okta.requests == 2) ? problem_after(okta.requests) : "it asked without need";
+    return was_dropped == (server.requests == 2) ? problem_after(server.requests) : "it sent a request without need";
   }
 };
 
-struct reset_to_other_credentials : scene {
-  fake_okta other;
-  token before = tokens.get();
-  void play() { tokens.reset(other.source()); }
+struct change_of_credentials : scene {
+  credentials next = tests::some_credentials();
+  bool was_changed = false;
+  change_of_credentials() {
+    next.password = "another";
+    tokens.get();
+  }
+  void play() { was_changed = tokens.set_credentials(next); }
   char const* problem() {
-    bool const was_reset = tokens.get().value() != before.value() || other.requests == 1;
-    return okta.requests == 1 && other.requests == (was_reset ? 1 : 0) ? nullptr : "half a reset";
+    server.keeps_last = true;
+    tokens.get();
+    bool const is_changed = server.last.body.reveal().find("password=another") != std::string::npos;
+    if (is_changed != was_changed || tokens.set_credentials(next) == was_changed) {
+      return "the credentials were changed by halves";
+    }
+    return problem_after(server.requests);
+  }
+};
+
+template <sharing shared>
+struct end_of_a_backoff : scene {
+  bool has_ended = false;
+  end_of_a_backoff() : scene(shared) {
+    reject();
+    succeeds([this] { tokens.get(); });
+    server.grant();
+  }
+  void play() { has_ended = tokens.retry_now(); }
+  char const* problem() {
+    bool const has_token = succeeds([this] { tokens.get(); });
+    // A store that cannot be read for want of memory still has the backoff a moment later.
+    bool const is_as_promised = has_token || !has_ended || shared == sharing::store;
+    return is_as_promised ? problem_after(server.requests) : "the backoff was ended by halves";
   }
 };
 
 struct status_of_a_failure : scene {
   status_of_a_failure() {
-    okta.is_refusing = true;
+    reject();
     succeeds([this] { tokens.get(); });
   }
   void play() { tokens.status(); }
@@ -277,77 +306,82 @@ struct call_with_a_dead_token : scene {
     });
   }
   char const* problem() {
-    return calls > 2 || okta.requests > 2 ? "more calls or requests than there may be" : problem_after(okta.requests);
+    return calls > 2 || server.requests > 2 ? "more calls or requests than there may be"
+                                            : problem_after(server.requests);
   }
 };
 
-struct making_of_a_cache {
-  fake_okta okta;
+struct authorized_call : scene {
+  int calls = 0;
   void play() {
-    token_cache const tokens = okta.cache();
-    token_cache const copy = tokens;
+    transport const call =
+        authorized(tokens, [this](http_request const&) { return http_response(++calls == 1 ? 401 : 200, ""); });
+    call(http_request("GET", test_environment().api_url));
+  }
+  char const* problem() {
+    return calls > 2 || server.requests > 2 ? "more calls or requests than there may be"
+                                            : problem_after(server.requests);
+  }
+};
+
+struct making_of_a_cache : scene {
+  void play() {
+    token_cache const made = server.cache(options(sharing::folder));
+    token_cache const copy = made;
     copy.status();
   }
-  char const* problem() { return okta.requests == 0 ? nullptr : "it asked before it was told to"; }
+  char const* problem() { return server.requests == 0 ? nullptr : "it sent a request before a token was needed"; }
 };
 
-struct shared_file {
-  tests::folder place;
-  tests::fake_clock clock;
-  std::shared_ptr<token_file> store =
-      std::make_shared<token_file>(place / "cache", fingerprint(test_environment, tests::some_credentials()), clock);
+struct making_of_a_renewer : scene {
+  making_of_a_renewer() { tokens.get(); }
+  void play() { background_renewer const renewer(tokens); }
+  char const* problem() { return problem_after(1); }
 };
 
-struct get_with_a_file : shared_file, scene {
-  get_with_a_file() : scene(store, clock) {}
-  void play() {
-    tokens.get();
-    was_granted = true;
-  }
+struct single_token : scene {
+  token_cache_options used = options(sharing::store);
+  void play() { request_token(test_environment(), tests::some_credentials(), server.options(used)); }
   char const* problem() {
-    if (was_granted && !succeeds([this] { tokens.get(); })) {
-      return "the token was lost";
-    }
-    if (!store->try_lock()) {
-      return "the lock is still held";
-    }
-    return problem_after(okta.requests == 0 ? 0 : 1);
+    reject();
+    used.store = nullptr;
+    bool const is_rejected =
+        !succeeds([this] { request_token(test_environment(), tests::some_credentials(), server.options(used)); });
+    return is_rejected && server.requests <= 2 ? nullptr : "it sent more than one request";
   }
-  bool was_granted = false;
 };
 
-struct taking_from_a_file : shared_file, scene {
-  taking_from_a_file() : scene(store, clock) {
-    token_record record;
-    record.granted = token("of-another", "scope", clock(), clock() + minutes(30));
-    store->save(record);
+struct loading_from_a_folder : scene {
+  loading_from_a_folder() {
+    server.cache(options(sharing::folder)).get();
+    tokens = server.cache(options(sharing::folder));
   }
   void play() { tokens.get(); }
-  char const* problem() {
-    // The stream that reads which boot this is hides its want of memory, and a token of another boot is not taken.
-    return succeeds([this] { tokens.get(); }) && okta.requests <= 1 ? nullptr : "the token was lost";
+  char const* problem() {  // a record that cannot be read for want of memory costs a request
+    return succeeds([this] { tokens.get(); }) && server.requests <= 2 ? nullptr : "the token was lost";
   }
 };
 
-struct saving_to_a_file : shared_file {
-  void play() {
-    token_record record;
-    record.granted = token("abc", "scope", clock(), clock() + minutes(30));
-    record.failure = std::make_shared<error const>(error_kind::unavailable, "down.");
-    store->save(record);
-  }
+struct saving_to_a_folder {
+  tests::folder place{};
+  detail::file_store store{place / "cache"};
+  bool is_saved = false;
+  void play() { is_saved = store.replace("key", secret(), std::string(1000, 'x'), hours(1)); }
   char const* problem() {
-    store->save(token_record());
-    return store->try_lock() && store->load().granted.empty() ? nullptr : "the file cannot be used any more";
+    secret const found = store.load("key");
+    if (is_saved == found.empty()) {
+      return "half a record";
+    }
+    return store.replace("key", found, "y", hours(1)) ? nullptr : "the folder cannot be used any more";
   }
 };
 
 struct credentials_in_a_file {
-  tests::folder place;
+  tests::folder place{};
   std::string path = place / "account.json";
   credentials_in_a_file() {
-    tests::write_text(path, "{\"client_id\":\"" + std::string(20, 'i') + "\",\"client_secret\":\"" +
-                                std::string(64, 's') + "\",\"scope\":\"a b\",\"username\":\"u\",\"password\":\"" +
+    tests::write_text(path, R"({"client_id":")" + std::string(20, 'i') + R"(","client_secret":")" +
+                                std::string(64, 's') + R"(","scope":"a b","username":"u","password":")" +
                                 std::string(30, 'p') + "\"}");
   }
   void play() { credentials_from_file(path); }
@@ -357,32 +391,29 @@ struct credentials_in_a_file {
 /// One caller waits for another, whose allocations fail.
 struct caller_that_waits : scene {
   std::atomic<bool> is_joined{false};
-  std::atomic<bool> is_served{false};
-  std::thread follower;
+  std::thread waiter{};
 
   caller_that_waits() {
-    tokens.reset([this] {
+    server.while_requested = [this] {
       while (!is_joined) {
         std::this_thread::yield();
       }
-      boot_clock::time_point const now = okta.clock();
-      return token(std::string(100, 'x'), "scope", now, now + minutes(30));
-    });
+    };
   }
   void play() {
     long const armed = failing_allocation;
     failing_allocation = 0;
-    follower = std::thread([this] {
-      while (tokens.status().last_reason == std::string("none")) {
+    waiter = std::thread([this] {
+      while (server.requests == 0 && !is_joined) {
         std::this_thread::yield();
       }
       std::thread watching([this] {
-        while (!is_joined && tokens.status().joins == 0) {
+        while (!is_joined && tokens.status().waits == 0) {
           std::this_thread::yield();
         }
         is_joined = true;
       });
-      is_served = succeeds([this] { tokens.get(); });
+      succeeds([this] { tokens.get(); });
       is_joined = true;
       watching.join();
     });
@@ -391,9 +422,8 @@ struct caller_that_waits : scene {
   }
   char const* problem() {
     is_joined = true;
-    succeeds([this] { tokens.get(); });
-    follower.join();
-    return nullptr;
+    waiter.join();  // would wait for ever
+    return server.requests <= 2 ? problem_after(server.requests) : "the waiting caller sent requests of its own";
   }
 };
 
@@ -401,40 +431,55 @@ struct caller_that_waits : scene {
 
 TEST_CASE("a cache can be made or not when memory is short, and nothing leaks") {
   fail_each_allocation<making_of_a_cache>();
+  fail_each_allocation<making_of_a_renewer>();
 }
-TEST_CASE("a first token is granted or not when memory is short, and nobody asks twice") {
-  fail_each_allocation<first_get>();
+TEST_CASE("a first token is granted or not when memory is short, and no request is repeated at once") {
+  fail_each_allocation<first_get<sharing::none>>();
+  fail_each_allocation<first_get<sharing::store>>();
+  fail_each_allocation<first_get<sharing::folder>>();
 }
-TEST_CASE("a wrong password is tried once when memory is short, too") {
-  fail_each_allocation<get_that_is_rejected>();
-  fail_each_allocation<source_that_is_rejected>();
-  fail_each_allocation<renewal_that_is_rejected>();
+TEST_CASE("a wrong password is not sent more often when memory is short") {
+  fail_each_allocation<get_that_is_rejected<sharing::none>>();
+  fail_each_allocation<get_that_is_rejected<sharing::store>>();
+  fail_each_allocation<renewal_that_is_rejected<sharing::none>>();
+  fail_each_allocation<renewal_that_is_rejected<sharing::store>>();
+}
+TEST_CASE("the ladder's bound holds when memory is short") {
+  fail_each_allocation<get_without_response<sharing::none>>();
+  fail_each_allocation<get_without_response<sharing::store>>();
 }
 TEST_CASE("a living token is given however short memory is") {
-  fail_each_allocation<get_of_a_held_token>();
+  fail_each_allocation<get_of_a_cached_token>();
 }
 TEST_CASE("a living token survives a renewal when memory is short") {
-  fail_each_allocation<renewal_of_an_old_token>();
+  fail_each_allocation<renewal_of_an_old_token<sharing::none>>();
+  fail_each_allocation<renewal_of_an_old_token<sharing::store>>();
+  fail_each_allocation<renewal_of_an_old_token<sharing::folder>>();
 }
-TEST_CASE("a token is refused, and credentials are reset, wholly or not at all when memory is short") {
+TEST_CASE("a token is refused, credentials change and a backoff ends wholly or not at all when memory is short") {
   fail_each_allocation<invalidation>();
-  fail_each_allocation<reset_to_other_credentials>();
+  fail_each_allocation<change_of_credentials>();
+  fail_each_allocation<end_of_a_backoff<sharing::none>>();
+  fail_each_allocation<end_of_a_backoff<sharing::store>>();
 }
-TEST_CASE("a status that cannot be told when memory is short changes nothing") {
+TEST_CASE("a status that cannot be made when memory is short changes nothing") {
   fail_each_allocation<status_of_a_failure>();
 }
-TEST_CASE("an API call renews once at most when memory is short, too") {
+TEST_CASE("an API call renews at most once when memory is short") {
   fail_each_allocation<call_with_a_dead_token>();
+  fail_each_allocation<authorized_call>();
 }
-TEST_CASE("a file that cannot be read or written when memory is short costs the sharing, never the token") {
-  fail_each_allocation<get_with_a_file>();
-  fail_each_allocation<taking_from_a_file>();
-  fail_each_allocation<saving_to_a_file>();
+TEST_CASE("a single token costs one request when memory is short") {
+  fail_each_allocation<single_token>();
+}
+TEST_CASE("a folder that cannot be read or written when memory is short costs the sharing, never the token") {
+  fail_each_allocation<loading_from_a_folder>();
+  fail_each_allocation<saving_to_a_folder>();
 }
 TEST_CASE("credentials are read or not when memory is short, and nothing leaks") {
   fail_each_allocation<credentials_in_a_file>();
 }
-TEST_CASE("a caller that waits hears of another whose memory is short") {
+TEST_CASE("a caller that waits for another whose memory is short does not wait for ever") {
   fail_each_allocation<caller_that_waits>();
 }
 
