@@ -17,9 +17,9 @@ struct file_descriptor {
   file_descriptor& operator=(file_descriptor const&) = delete;
   ~file_descriptor() { close(); }
   bool close() noexcept {
-    bool const is_closed = number < 0 || close_file(number) == 0;
+    int const open = number;
     number = -1;
-    return is_closed;
+    return open < 0 || close_file(open) == 0;
   }
   int number;  ///< negative if it is not open
 };
@@ -39,8 +39,9 @@ class file_store : public token_store {
         return expected.empty();
       }
       make_directory(directory_);
+      check_directory(directory_);  // somebody else may have made it in the meantime
     }
-    lock const held(directory_, key + ".lock");
+    file_descriptor const lock(wait_for_lock(key + ".lock"));
     secret const stored = read(path_of(key));
     if (stored.reveal() != expected.reveal()) {
       return false;
@@ -54,25 +55,23 @@ class file_store : public token_store {
   }
 
  private:
-  struct lock {
-    lock(std::string const& directory, std::string const& name) : file(-1) {
-      std::string const path = directory + "/" + name;
-      auto const deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-      while ((file.number = open_locked(path)) < 0) {
-        if (errno != EAGAIN) {
-          fail_file(directory, "lock file " + name + " cannot be opened: " + describe_errno());
-        }
-        if (std::chrono::steady_clock::now() > deadline) {
-          fail_file(directory, "lock file " + name + " is locked by another process");
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  int wait_for_lock(std::string const& name) const {
+    std::string const path = path_of(name);
+    auto const deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    for (;;) {
+      int const file = open_locked(path);
+      if (file >= 0) {
+        return file;
       }
+      if (errno != EAGAIN) {
+        fail_file(directory_, "lock file " + name + " cannot be opened: " + describe_errno());
+      }
+      if (std::chrono::steady_clock::now() > deadline) {
+        fail_file(directory_, "lock file " + name + " is locked by another process");
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
-    lock(lock const&) = delete;
-    lock& operator=(lock const&) = delete;
-    ~lock() { unlock_file(file.number); }
-    file_descriptor file;
-  };
+  }
 
   std::string path_of(std::string const& key) const { return directory_ + "/" + key; }
 
@@ -100,9 +99,6 @@ class file_store : public token_store {
   /// Whole or not at all: a reader finds the old text or the new one, also after the writer was killed.
   static void write(std::string const& path, secret const& text) {
     std::string const& all = text.reveal();
-    if (!may_have_size(all.size())) {
-      fail_file(path, "File too large (ulimit -f, LimitFSIZE)");
-    }
     std::string const part = path + ".part";
     file_descriptor file(open_new(part));
     bool is_written = file.number >= 0;
@@ -113,7 +109,7 @@ class file_store : public token_store {
     }
     // Some file systems report a full disk only when the file is closed.
     if (!is_written || !file.close() || replace_file(part, path) != 0) {
-      std::string const reason = describe_errno();
+      std::string const reason = describe_errno() + (errno == EFBIG ? " (ulimit -f, LimitFSIZE)" : "");
       file.close();
       remove_file(part);
       fail_file(path, reason);

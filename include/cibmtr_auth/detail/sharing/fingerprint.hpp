@@ -28,17 +28,9 @@ inline std::uint64_t hash_field(std::uint64_t hash, std::string const& field) no
 /// 16 bits of a hash that changes with the secrets. So few, because everybody who can read a record sees them: one wrong
 /// guess in 65,536 fits too, and nobody can confirm a guessed password. `public_hash` is the salt. It is always the same
 /// for one account, because each further salt would reveal 16 further bits.
-inline std::uint64_t short_hash(std::uint64_t public_hash, credentials const& secrets) noexcept {
+inline unsigned short_hash(std::uint64_t public_hash, credentials const& secrets) noexcept {
   std::uint64_t const hash = hash_field(public_hash, secrets.client_secret.reveal());
-  return mix(hash_field(hash, secrets.password.reveal()) ^ mix(public_hash)) >> 48U;
-}
-
-inline std::string hex_digits(std::uint64_t bits, unsigned bit_count) {
-  std::string text;
-  for (unsigned shift = bit_count; shift > 0; shift -= 4) {
-    text += "0123456789abcdef"[bits >> (shift - 4) & 15U];
-  }
-  return text;
+  return static_cast<unsigned>(mix(hash_field(hash, secrets.password.reveal()) ^ mix(public_hash)) >> 48U);
 }
 
 /// 16 hexadecimal digits for what a token depends on (token URL, client, scope and user), 4 for the secrets, and the
@@ -50,7 +42,10 @@ inline std::string record_key(environment const& target, credentials const& acco
        {&token_url(target, account), &account.client_id, &account.scope, &account.username}) {
     hash = hash_field(hash, *field);
   }
-  return hex_digits(mix(hash), 64) + hex_digits(short_hash(hash, account), 16) + "_1";
+  char key[32];
+  std::snprintf(key, sizeof key, "%016llx%04x_1", static_cast<unsigned long long>(mix(hash)),
+                short_hash(hash, account));
+  return key;
 }
 
 }  // namespace detail

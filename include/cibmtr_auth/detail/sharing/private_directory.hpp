@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Small files and locks in a folder that only this user can read.
+// Files and locks in a folder that only this user can read.
 
 #ifndef CIBMTR_AUTH_DETAIL_SHARING_PRIVATE_DIRECTORY_HPP
 #define CIBMTR_AUTH_DETAIL_SHARING_PRIVATE_DIRECTORY_HPP
@@ -11,7 +11,6 @@
 #include <stdexcept>
 #include <system_error>
 #include <thread>
-#include <vector>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,11 +35,6 @@ namespace detail {
   throw std::runtime_error(path + ": " + reason);
 }
 inline std::string describe_errno() {
-#ifndef _WIN32
-  if (errno == ELOOP) {
-    return "is a symbolic link";
-  }
-#endif
   return std::generic_category().message(errno);
 }
 
@@ -59,10 +53,11 @@ inline std::string absolute_path(std::string const& path) {
 }
 inline bool check_directory(std::string const& path) {
   struct _stat64 found;
-  if (_stat64(path.c_str(), &found) != 0) {
-    return false;
+  bool const exists = _stat64(path.c_str(), &found) == 0;
+  if (exists && (found.st_mode & _S_IFDIR) == 0) {
+    fail_file(path, "is not a directory");
   }
-  return (found.st_mode & _S_IFDIR) != 0 || (fail_file(path, "is not a directory"), false);
+  return exists;
 }
 inline void make_directory(std::string const& path) {
   for (std::size_t end = 0; end != std::string::npos;) {
@@ -96,18 +91,17 @@ inline int open_locked(std::string const& path) {
   }
   return file;
 }
-inline void unlock_file(int) {}
 inline long long size_of_private_file(int file) {
   return _filelengthi64(file);
 }
-inline bool may_have_size(std::size_t) {
-  return true;
+inline long long read_some(int file, char* to, std::size_t max_size) {
+  return _read(file, to, static_cast<unsigned>(max_size));
+}
+inline long long write_some(int file, char const* from, std::size_t size) {
+  return _write(file, from, static_cast<unsigned>(size));
 }
 inline int close_file(int file) {
   return _close(file);
-}
-inline int remove_file(std::string const& path) {
-  return std::remove(path.c_str());
 }
 inline int replace_file(std::string const& from, std::string const& to) {
   return retry_for_a_moment([&] {
@@ -115,11 +109,8 @@ inline int replace_file(std::string const& from, std::string const& to) {
     return MoveFileExA(from.c_str(), to.c_str(), 1) != 0 ? 0 : -1;  // MOVEFILE_REPLACE_EXISTING
   });
 }
-inline long long read_some(int file, char* to, std::size_t max_size) {
-  return _read(file, to, static_cast<unsigned>(max_size));
-}
-inline long long write_some(int file, char const* from, std::size_t size) {
-  return _write(file, from, static_cast<unsigned>(size));
+inline int remove_file(std::string const& path) {
+  return std::remove(path.c_str());
 }
 
 #else
@@ -134,20 +125,17 @@ auto retry_interrupted(Call call) -> decltype(call()) {
   return result;
 }
 
-/// From the root, because a program may change its working directory, and without empty or `.` components: with a slash at
-/// its end a symbolic link would be followed.
+/// From the root, because a program may change its working directory, and without `/` or `/.` at its end, which would
+/// follow a symbolic link.
 inline std::string absolute_path(std::string path) {
   char current[4096];
   if (!path.empty() && path[0] != '/' && ::getcwd(current, sizeof current)) {
     path = current + ("/" + path);
   }
-  for (std::size_t found; (found = (path + "/").find("/./")) != std::string::npos;) {
-    path.erase(found, 2);
+  while (path.size() > 1 && (path.back() == '/' || path.compare(path.size() - 2, 2, "/.") == 0)) {
+    path.pop_back();
   }
-  for (std::size_t found; (found = path.find("//")) != std::string::npos;) {
-    path.erase(found, 1);
-  }
-  return path.size() > 1 && path.back() == '/' ? path.substr(0, path.size() - 1) : path;
+  return path;
 }
 
 inline std::string describe_owner(struct stat const& found) {
@@ -172,46 +160,37 @@ inline bool check_directory(std::string const& path) {
   if (result != 0) {
     fail_file(path, describe_errno());
   }
-  if (!S_ISDIR(found.st_mode)) {
-    fail_file(path, S_ISLNK(found.st_mode) ? "is a symbolic link" : "is not a directory");
-  }
-  if (found.st_uid != ::geteuid()) {
-    fail_file(path, describe_owner(found));
-  }
-  if (!is_private(found)) {
-    char mode[8] = "";
-    std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(found.st_mode & 07777U));
-    fail_file(path, "has mode " + std::string(mode) + ": chmod 700");
-  }
-  return true;
+  char mode[8] = "";
+  std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(found.st_mode & 07777U));
+  std::string const problem = S_ISLNK(found.st_mode)        ? "is a symbolic link"
+                              : !S_ISDIR(found.st_mode)     ? "is not a directory"
+                              : found.st_uid != ::geteuid() ? describe_owner(found)
+                              : (found.st_mode & 077U) != 0 ? "has mode " + std::string(mode) + ": chmod 700"
+                                                            : "";
+  return problem.empty() || (fail_file(path, problem), false);
 }
 
-/// With the folders above it. Only below a folder of this user's or of root's: a program run with sudo must not make folders
+/// With the folders above it. Only in a folder of this user's or of root's: a program run with sudo must not make folders
 /// that the user then cannot use. Never HOME itself, which would hide that there is none.
 inline void make_directory(std::string const& path) {
-  char const* const home = std::getenv("HOME");
-  std::vector<std::string> missing;
-  std::string existing = path;
   struct stat found;
-  while (retry_interrupted([&] { return ::stat(existing.c_str(), &found); }) != 0) {
-    if (errno != ENOENT || existing.compare(0, 1, "/") != 0) {
-      fail_file(existing, describe_errno());
+  if (retry_interrupted([&] { return ::stat(path.c_str(), &found); }) == 0) {
+    if (found.st_uid != 0 && found.st_uid != ::geteuid()) {
+      fail_file(path, describe_owner(found) + ", so no folder is made in it");
     }
-    if (home && existing == absolute_path(home)) {
-      fail_file(existing, "is HOME, but does not exist");
-    }
-    missing.push_back(existing);
-    existing.erase((std::max)(existing.rfind('/'), std::size_t{1}));
+    return;
   }
-  if (found.st_uid != 0 && found.st_uid != ::geteuid()) {
-    fail_file(path, "does not exist, and " + existing + " " + describe_owner(found));
+  if (errno != ENOENT || path.compare(0, 1, "/") != 0) {
+    fail_file(path, describe_errno());
   }
-  for (auto each = missing.rbegin(); each != missing.rend(); ++each) {
-    if (retry_interrupted([&] { return ::mkdir(each->c_str(), S_IRWXU); }) != 0 && errno != EEXIST) {
-      fail_file(*each, describe_errno());
-    }
+  char const* const home = std::getenv("HOME");
+  if (home && path == absolute_path(home)) {
+    fail_file(path, "is HOME, but does not exist");
   }
-  check_directory(path);  // somebody else may have made it in the meantime
+  make_directory(path.substr(0, (std::max)(path.rfind('/'), std::size_t{1})));
+  if (retry_interrupted([&] { return ::mkdir(path.c_str(), S_IRWXU); }) != 0 && errno != EEXIST) {
+    fail_file(path, describe_errno());
+  }
 }
 
 inline int open_file(std::string const& path, int flags) {
@@ -228,7 +207,9 @@ inline int open_new(std::string const& path) {
   remove_file(path);
   return open_file(path, O_WRONLY | O_CREAT | O_EXCL);
 }
+/// Unlocks it before, because a forked child may have a copy of the descriptor.
 inline int close_file(int file) {
+  ::flock(file, LOCK_UN);
   return ::close(file) == 0 || errno == EINTR ? 0 : -1;  // closed even if it was interrupted
 }
 /// Excludes other processes, threads and copies of this library, until the process dies at the latest. flock(2), because a
@@ -240,22 +221,18 @@ inline int open_locked(std::string const& path) {
   if (file < 0) {
     return -1;
   }
-  int result = retry_interrupted([&] { return ::flock(file, LOCK_EX | LOCK_NB); });
-  if (result == 0 && retry_interrupted([&] { return ::fstat(file, &locked); }) == 0) {
-    result = retry_interrupted([&] { return ::lstat(path.c_str(), &named); });
-    if (result == 0 && locked.st_dev == named.st_dev && locked.st_ino == named.st_ino) {
+  if (retry_interrupted([&] { return ::flock(file, LOCK_EX | LOCK_NB); }) == 0 &&
+      retry_interrupted([&] { return ::fstat(file, &locked); }) == 0) {
+    errno = EAGAIN;  // if somebody deleted the file after it was opened: the others lock another one
+    if (retry_interrupted([&] { return ::lstat(path.c_str(), &named); }) == 0 && locked.st_dev == named.st_dev &&
+        locked.st_ino == named.st_ino) {
       return file;
     }
-    errno = EAGAIN;  // somebody deleted the file after it was opened: the others lock another one
   }
   int const number = errno;
   close_file(file);
   errno = number;
   return -1;
-}
-/// Before it is closed, because a forked child may have a copy of the descriptor.
-inline void unlock_file(int file) {
-  ::flock(file, LOCK_UN);
 }
 /// -1 for anything that somebody else could have written or can read.
 inline long long size_of_private_file(int file) {
@@ -263,19 +240,19 @@ inline long long size_of_private_file(int file) {
   bool const is_found = retry_interrupted([&] { return ::fstat(file, &found); }) == 0;
   return is_found && S_ISREG(found.st_mode) && is_private(found) ? static_cast<long long>(found.st_size) : -1;
 }
-/// A write beyond the limit would raise SIGXFSZ, which ends the process.
-inline bool may_have_size(std::size_t size) {
-  rlimit limit;
-  return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= size;
-}
-inline int replace_file(std::string const& from, std::string const& to) {
-  return retry_interrupted([&] { return ::rename(from.c_str(), to.c_str()); });
-}
 inline long long read_some(int file, char* to, std::size_t max_size) {
   return retry_interrupted([&] { return ::read(file, to, max_size); });
 }
 inline long long write_some(int file, char const* from, std::size_t size) {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size) {
+    errno = EFBIG;  // a write would also raise SIGXFSZ, which ends the process
+    return -1;
+  }
   return retry_interrupted([&] { return ::write(file, from, size); });
+}
+inline int replace_file(std::string const& from, std::string const& to) {
+  return retry_interrupted([&] { return ::rename(from.c_str(), to.c_str()); });
 }
 
 #endif

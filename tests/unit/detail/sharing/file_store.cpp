@@ -77,6 +77,23 @@ std::string problem_storing(std::string const& directory) {
   });
 }
 
+/// Adds 1 to the number that is stored, so often. 0 if nothing fails; on a busy machine others may have the lock for long.
+int count_up(std::string const& directory, int updates) {
+  file_store store(directory);
+  for (int done = 0; done < updates;) {
+    try {
+      secret const before = store.load(key);
+      int const count = before.empty() ? 0 : std::stoi(before.reveal());
+      done += store.replace(key, before, std::to_string(count + 1), std::chrono::hours(1)) ? 1 : 0;
+    } catch (std::runtime_error const& thrown) {
+      if (std::string(thrown.what()).find("is locked by another process") == std::string::npos) {
+        return 1;
+      }
+    }
+  }
+  return 0;
+}
+
 void make(std::string const& path) {
   detail::make_directory(path);
 }
@@ -197,18 +214,7 @@ TEST_CASE("two stores in one process lose no update, however their folder is wri
   std::vector<std::thread> threads;
   std::atomic<int> failures{0};
   for (std::string const& spelling : spellings) {
-    threads.emplace_back([&] {
-      try {
-        file_store store(spelling);
-        for (int done = 0; done < updates;) {
-          secret const before = store.load(key);
-          int const count = before.empty() ? 0 : std::stoi(before.reveal());
-          done += store.replace(key, before, std::to_string(count + 1), std::chrono::hours(1)) ? 1 : 0;
-        }
-      } catch (std::runtime_error const&) {
-        ++failures;
-      }
-    });
+    threads.emplace_back([&] { failures += count_up(spelling, updates); });
   }
   for (std::thread& thread : threads) {
     thread.join();
@@ -233,19 +239,25 @@ TEST_CASE("a reader finds whole texts only, however often they are replaced") {
       torn +=
           text.empty() || text != std::string(text.size(), 'x') || (text.size() > 1 && text.size() != 20000) ? 1 : 0;
       ++seen;
+#ifdef _WIN32
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // a file that is being read cannot be replaced
+#endif
     }
   });
 #ifdef _WIN32
-  constexpr int replacements = 100;  // each waits until nobody reads
+  constexpr int replacements = 100;
 #else
   constexpr int replacements = 2000;
 #endif
   int failed = 0;
-  for (int i = 0; i < replacements; ++i) {
-    failed += set(writer, std::string(i % 2 == 0 ? 20000 : 1, 'x')) ? 0 : 1;
-  }
+  std::string const problem = reason([&] {
+    for (int i = 0; i < replacements; ++i) {
+      failed += set(writer, std::string(i % 2 == 0 ? 20000 : 1, 'x')) ? 0 : 1;
+    }
+  });
   is_done = true;
   reading.join();
+  CHECK(problem == "");
   CHECK(failed == 0);
   CHECK(torn == 0);
   CHECK(seen > 0);
@@ -372,17 +384,6 @@ bool is_regular(std::string const& path) {
 bool exists(std::string const& path) {
   struct stat found;
   return lstat(path.c_str(), &found) == 0;
-}
-
-/// Adds 1 to the number that is stored, so often. 0 if nothing failed.
-int count_up(std::string const& directory, int updates) {
-  file_store store(directory);
-  for (int done = 0; done < updates;) {
-    secret const before = store.load(key);
-    int const count = before.empty() ? 0 : std::stoi(before.reveal());
-    done += store.replace(key, before, std::to_string(count + 1), std::chrono::hours(1)) ? 1 : 0;
-  }
-  return 0;
 }
 
 /// Runs `work` in a child that is not root, in a new folder below `place` that belongs to it.
@@ -518,7 +519,7 @@ TEST_CASE("a lock file that is a symbolic link is not followed but reported") {
   tests::folder const place;
   REQUIRE(symlink("precious", (place / key + ".lock").c_str()) == 0);
   CHECK(problem_storing(place.path()) ==
-        place.path() + ": lock file " + key + ".lock cannot be opened: is a symbolic link");
+        place.path() + ": lock file " + key + ".lock cannot be opened: Too many levels of symbolic links");
   CHECK_FALSE(exists(place / "precious"));
 }
 
@@ -551,11 +552,10 @@ TEST_CASE("a lock that another process has is waited for, for a second at most")
   CHECK(problem_storing(place.path()) == problem);
   std::thread releasing([lock] {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    detail::unlock_file(lock);
+    detail::close_file(lock);
   });
   CHECK(problem_storing(place.path()).empty());
   releasing.join();
-  detail::close_file(lock);
 }
 
 TEST_CASE("a lock is taken on the file that has the name now, not on one that was deleted") {
@@ -580,7 +580,6 @@ TEST_CASE("a child forked while a lock is held does not keep it") {
     pause();
     return 0;
   });
-  detail::unlock_file(lock);
   detail::close_file(lock);
   CHECK(problem_storing(place.path()).empty());
   REQUIRE(kill(child, SIGKILL) == 0);
@@ -596,6 +595,7 @@ TEST_CASE("a program that forks at any moment while a thread stores goes on stor
   std::thread storing([&] {
     while (!is_done) {
       problems += problem_storing(place.path()).empty() ? 0 : 1;
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
   });
   std::vector<pid_t> children;

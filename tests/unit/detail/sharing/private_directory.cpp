@@ -48,7 +48,10 @@ std::string problem_with(std::string const& path) {
   return reason([&] { check_directory(path); });
 }
 std::string problem_making(std::string const& path) {
-  return reason([&] { make_directory(path); });
+  return reason([&] {
+    make_directory(path);
+    check_directory(path);
+  });
 }
 
 bool ends_with(std::string const& text, std::string const& end) {
@@ -195,7 +198,7 @@ TEST_CASE("sudo with a user's HOME makes no folder there that the user could not
   tests::folder const home;
   REQUIRE(chown(home.path().c_str(), some_user, some_user) == 0);
   std::string const cache = home / ".cache/cibmtr_auth";
-  CHECK(problem_making(cache) == cache + ": does not exist, and " + home.path() + " belongs to uid 1001");
+  CHECK(problem_making(cache) == home.path() + ": belongs to uid 1001, so no folder is made in it");
   CHECK_FALSE(exists(home / ".cache"));
   CHECK(as_user(some_user, [&] { return problem_making(cache).empty() ? 0 : 1; }) == 0);
   CHECK(problem_with(cache) == cache + ": belongs to uid 1001");
@@ -208,7 +211,9 @@ TEST_CASE("no folder is made below one of a third user, even if everybody may wr
   tests::folder const place;
   REQUIRE(chown(place.path().c_str(), some_user, some_user) == 0);
   REQUIRE(chmod(place.path().c_str(), 0777) == 0);
-  CHECK(as_user(65534, [&] { return ends_with(problem_making(place / "a"), "belongs to uid 1001") ? 0 : 1; }) == 0);
+  CHECK(as_user(65534, [&] {
+          return ends_with(problem_making(place / "a"), "belongs to uid 1001, so no folder is made in it") ? 0 : 1;
+        }) == 0);
   CHECK_FALSE(exists(place / "a"));
 }
 
@@ -228,7 +233,7 @@ TEST_CASE("a folder can be made below one of root's, such as a Kubernetes volume
 TEST_CASE("a HOME that does not exist is never made, however it is written") {
   tests::folder const place;
   std::string const home = place / "nonexistent";
-  for (std::string const& spelling : {home, home + "/", place / "./nonexistent//", place / "/nonexistent/."}) {
+  for (std::string const& spelling : {home, home + "/", home + "//", home + "/."}) {
     CAPTURE(spelling);
     tests::variable const variable("HOME", spelling.c_str());
     CHECK(problem_making(absolute_path(spelling + "/.cache/cibmtr_auth")) == home + ": is HOME, but does not exist");
@@ -271,7 +276,7 @@ TEST_CASE("a read-only file system and a full one are reported as such") {
 }
 #endif
 
-TEST_CASE("a path is made absolute at once, without empty components and single dots") {
+TEST_CASE("a path is made absolute at once, and loses an end that would follow a symbolic link") {
   tests::folder const place;
   CHECK(tests::in_child([&] {
           if (chdir(place.path().c_str()) != 0) {
@@ -279,7 +284,7 @@ TEST_CASE("a path is made absolute at once, without empty components and single 
           }
           char current[4096];
           std::string const here = getcwd(current, sizeof current) ? current : "";
-          return absolute_path("a") == here + "/a" && absolute_path("./a/") == here + "/a" &&
+          return absolute_path("a") == here + "/a" && absolute_path("a/./") == here + "/a" &&
                          absolute_path(".") == here && absolute_path("../a") == here + "/../a"
                      ? 0
                      : 1;
@@ -289,8 +294,7 @@ TEST_CASE("a path is made absolute at once, without empty components and single 
     char const* result;
   };
   for (row const& r : {row{"/a/b", "/a/b"}, row{"/a/b/", "/a/b"}, row{"/a/b/.", "/a/b"}, row{"/a/b//./", "/a/b"},
-                       row{"/./a/././b", "/a/b"}, row{"//a///b", "/a/b"}, row{"/a/../b", "/a/../b"},
-                       row{"/.a/b./.c.", "/.a/b./.c."}, row{"/", "/"}, row{"", ""}}) {
+                       row{"/a/..", "/a/.."}, row{"/a/b.", "/a/b."}, row{"/", "/"}, row{"/.", "/"}, row{"", ""}}) {
     CAPTURE(r.path);
     CHECK(absolute_path(r.path) == r.result);
   }
