@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What we make of each line of standard input, for second_opinion_test.py: `form` or `base64` and bytes in hexadecimal, or `date`
-// and a date.
+// Encodes or reads each line of standard input, for second_opinion_test.py: `form` or `base64` and bytes in hexadecimal, or
+// `date` and a date.
 
 #include <cstddef>
 #include <iostream>
@@ -31,7 +31,7 @@ int main() {
     } else if (question == "base64") {
       std::cout << cibmtr_auth::base64_encode(bytes(text)) << '\n';
     } else {
-      std::cout << cibmtr_auth::parse_http_date(text) << '\n';
+      std::cout << cibmtr_auth::detail::parse_http_date(text) << '\n';
     }
   }
 }
