@@ -61,37 +61,32 @@ inline bool is_known_code(std::string const& code) {
   return code.size() == 8 && code[0] == 'E' && code.find_first_not_of("0123456789", 1) == std::string::npos;
 }
 
-/// The row of a response without a token; `code` is empty unless it is known. The first line that fits decides.
+struct response_verdict {
+  attempt_row row;
+  error_kind kind;
+};
+
+/// What a response without a token means; `code` is empty unless it is known. The first line that fits decides. Without an
+/// account (the client_credentials grant) a rejection that names no code may well be a gateway's.
 /// Source: Okta, "OAuth 2.0 and OpenID Connect API" and "Rate limits"; RFC 6749, section 5.2.
-inline attempt_row row_of_response(int status, std::string const& code) {
-  if (status == 429 || status == 408 || (status >= 500 && status <= 599 && status != 504) ||
-      code == "temporarily_unavailable") {
-    return attempt_row::transient;
-  }
-  bool const is_2xx = status >= 200 && status <= 299;
+inline response_verdict classify(int status, std::string const& code, bool has_account) {
   bool const is_4xx = status >= 400 && status <= 499;
-  if (!code.empty() && (is_2xx || is_4xx)) {
-    return attempt_row::rejected;
+  if (status == 429) {
+    return {attempt_row::transient, error_kind::rate_limited};
+  }
+  if (status == 408 || (status >= 500 && status <= 599 && status != 504) || code == "temporarily_unavailable") {
+    return {attempt_row::transient, error_kind::unavailable};
+  }
+  if (!code.empty() && (is_4xx || (status >= 200 && status <= 299))) {
+    return {attempt_row::rejected, error_kind::rejected};
   }
   if (status == 400 || status == 401 || status == 403) {
-    return attempt_row::rejected_without_code;
+    return {attempt_row::rejected_without_code, has_account ? error_kind::rejected : error_kind::unavailable};
   }
-  return is_4xx ? attempt_row::gateway : attempt_row::no_verdict;
-}
-
-/// The kind of a response without a token. Without an account (the client_credentials grant) a rejection that names no
-/// code may well be a gateway's.
-inline error_kind kind_of_response(attempt_row row, int status, bool has_account) {
-  switch (row) {
-    case attempt_row::transient: return status == 429 ? error_kind::rate_limited : error_kind::unavailable;
-    case attempt_row::gateway: return error_kind::unavailable;
-    case attempt_row::rejected_without_code: return has_account ? error_kind::rejected : error_kind::unavailable;
-    case attempt_row::rejected: return error_kind::rejected;
-    case attempt_row::not_sent:
-    case attempt_row::no_verdict:
-    case attempt_row::proxy_login_rejected: break;
+  if (is_4xx) {
+    return {attempt_row::gateway, error_kind::unavailable};
   }
-  return status == 504 ? error_kind::unavailable : error_kind::invalid_response;
+  return {attempt_row::no_verdict, status == 504 ? error_kind::unavailable : error_kind::invalid_response};
 }
 
 /// What failures leave behind for the next one.

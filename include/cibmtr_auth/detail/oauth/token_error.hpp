@@ -129,9 +129,8 @@ inline token_error parse_token_error(http_response const& response, json_object 
   std::string const description = words ? loggable(*words, sent) : std::string();
   std::string const coding = loggable(response.header("Content-Encoding"), sent);
   bool const is_unreadable = *body.problem() != '\0' && !coding.empty() && !iequals(coding, "identity");
-  attempt_row const row = row_of_response(response.status, code);
-  error_kind const kind = kind_of_response(row, response.status, uses_password_grant(sent));
-  bool const may_say_when = kind == error_kind::rate_limited || kind == error_kind::unavailable;
+  response_verdict const verdict = classify(response.status, code, uses_password_grant(sent));
+  bool const may_say_when = verdict.kind == error_kind::rate_limited || verdict.kind == error_kind::unavailable;
 
   std::string message = server + " returned HTTP " + std::to_string(response.status);
   message += code.empty() ? "" : ", " + code;
@@ -141,9 +140,9 @@ inline token_error parse_token_error(http_response const& response, json_object 
   message += is_unreadable ? "The body cannot be read: its content coding is " + coding +
                                  ", although the request asked for none. "
                            : "";
-  message += remedy(row, response, code, sent);
-  return token_error(row, error(kind, message, response.status, code,
-                                may_say_when ? read_retry_after(response) : std::chrono::seconds(0)));
+  message += remedy(verdict.row, response, code, sent);
+  return token_error(verdict.row, error(verdict.kind, message, response.status, code,
+                                        may_say_when ? read_retry_after(response) : std::chrono::seconds(0)));
 }
 
 }  // namespace detail

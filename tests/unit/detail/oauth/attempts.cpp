@@ -59,7 +59,7 @@ bool is_shared(attempt_row row) {
 }
 
 error_kind kind(int status, std::string const& code, bool has_account = with_account) {
-  return kind_of_response(row_of_response(status, code), status, has_account);
+  return classify(status, code, has_account).kind;
 }
 
 /// What follows after an outcome of that row, without jitter.
@@ -86,20 +86,20 @@ TEST_CASE("row 2: 429, 408, 5xx but 504 and temporarily_unavailable are fast and
   for (int status = 500; status <= 599; ++status) {
     CAPTURE(status);
     for (char const* code : {"", "invalid_client", "server_error", "E0000009"}) {
-      CHECK(((row_of_response(status, code) == attempt_row::transient) == (status != 504)));
+      CHECK(((classify(status, code, true).row == attempt_row::transient) == (status != 504)));
       CHECK((kind(status, code) == error_kind::unavailable));
     }
   }
   for (char const* code : {"", "invalid_grant", "E0000047", "temporarily_unavailable"}) {
     CAPTURE(code);
-    CHECK((row_of_response(429, code) == attempt_row::transient));
+    CHECK((classify(429, code, true).row == attempt_row::transient));
     CHECK((kind(429, code) == error_kind::rate_limited));
-    CHECK((row_of_response(408, code) == attempt_row::transient));
+    CHECK((classify(408, code, true).row == attempt_row::transient));
     CHECK((kind(408, code) == error_kind::unavailable));
   }
   for (int status : {200, 201, 302, 400, 401, 403, 404, 407, 422, 503, 504}) {
     CAPTURE(status);
-    CHECK((row_of_response(status, "temporarily_unavailable") == attempt_row::transient));
+    CHECK((classify(status, "temporarily_unavailable", true).row == attempt_row::transient));
     CHECK((kind(status, "temporarily_unavailable") == error_kind::unavailable));
   }
   CHECK(is_fast(attempt_row::transient));
@@ -126,7 +126,7 @@ TEST_CASE("row 3: another 4xx without a known code is unavailable, fast and shar
   for (int status = 400; status <= 499; ++status) {
     CAPTURE(status);
     bool const is_other = status != 400 && status != 401 && status != 403 && status != 408 && status != 429;
-    CHECK(((row_of_response(status, "") == attempt_row::gateway) == is_other));
+    CHECK(((classify(status, "", true).row == attempt_row::gateway) == is_other));
     if (is_other) {
       CHECK((kind(status, "") == error_kind::unavailable));
     }
@@ -139,17 +139,17 @@ TEST_CASE("row 4: no verdict is on the ladder from the first rung, shared, and o
   for (int status : {-1, 0, 100, 101, 199, 300, 301, 302, 307, 308, 399, 600, 999}) {
     CAPTURE(status);
     for (char const* code : {"", "invalid_client"}) {
-      CHECK((row_of_response(status, code) == attempt_row::no_verdict));
+      CHECK((classify(status, code, true).row == attempt_row::no_verdict));
       CHECK((kind(status, code) == error_kind::invalid_response));
     }
   }
   for (int status : {200, 201, 204, 299}) {
     CAPTURE(status);
-    CHECK((row_of_response(status, "") == attempt_row::no_verdict));
+    CHECK((classify(status, "", true).row == attempt_row::no_verdict));
     CHECK((kind(status, "") == error_kind::invalid_response));
   }
   for (char const* code : {"", "invalid_grant"}) {
-    CHECK((row_of_response(504, code) == attempt_row::no_verdict));
+    CHECK((classify(504, code, true).row == attempt_row::no_verdict));
     CHECK((kind(504, code) == error_kind::unavailable));
   }
   CHECK_FALSE(is_fast(attempt_row::no_verdict));
@@ -161,7 +161,7 @@ TEST_CASE("row 4: no verdict is on the ladder from the first rung, shared, and o
 TEST_CASE("row 5: 400, 401 or 403 without a code is rejected, on the ladder from the first rung, shared") {
   for (int status : {400, 401, 403}) {
     CAPTURE(status);
-    CHECK((row_of_response(status, "") == attempt_row::rejected_without_code));
+    CHECK((classify(status, "", true).row == attempt_row::rejected_without_code));
     CHECK((kind(status, "") == error_kind::rejected));
   }
   CHECK_FALSE(is_fast(attempt_row::rejected_without_code));
@@ -178,7 +178,7 @@ TEST_CASE(
       CAPTURE(status);
       bool const is_verdict = (status >= 200 && status <= 299) || (status >= 400 && status <= 499);
       bool const is_rejected = is_verdict && status != 408 && status != 429;
-      CHECK(((row_of_response(status, code) == attempt_row::rejected) == is_rejected));
+      CHECK(((classify(status, code, true).row == attempt_row::rejected) == is_rejected));
       if (is_rejected) {
         CHECK((kind(status, code, with_account) == error_kind::rejected));
         CHECK((kind(status, code, without_account) == error_kind::rejected));
