@@ -495,7 +495,7 @@ TEST_CASE("a folder that is removed at run time is made again and shared again")
   auto const run = [&] {
     token_cache const tokens =
         make_cache(place / "cache", [&] { return granted("token-" + std::to_string(++requests)); });
-    std::string const value = tokens.get().value();
+    std::string value = tokens.get().value();
     CHECK(tokens.status().is_shared);
     return value;
   };

@@ -257,7 +257,7 @@ TEST_CASE("a reader finds whole texts only, however often they are replaced") {
   });
   is_done = true;
   reading.join();
-  CHECK(problem == "");
+  CHECK(problem.empty());
   CHECK(failed == 0);
   CHECK(torn == 0);
   CHECK(seen > 0);
