@@ -4,7 +4,6 @@
 #ifndef CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
 #define CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
 
-#include <cibmtr_auth/detail/net/connect.hpp>
 #include <cibmtr_auth/detail/net/proxy.hpp>
 #include <cibmtr_auth/detail/net/signals.hpp>
 #include <cibmtr_auth/detail/net/tls.hpp>
@@ -91,11 +90,11 @@ inline http_response exchange(http_request const& request, https_options const& 
   sigpipe_guard const no_signal;
   auto const addresses = look_up(first.host, first.port, first_name);
   deadline const end(options.timeout, options.is_cancelled);
-  tcp_connection below(connection_race().run(interleave(addresses), first_name, end, options.connect_timeout),
-                       first_name, end);
+  tcp_connection below(connect_to_first(interleave(addresses), first_name, end, options.connect_timeout), first_name,
+                       end);
   https_peer facts;
   facts.proxy = is_direct ? "" : proxy.authority();
-  facts.address = peer_of(below.socket()).text();
+  facts.address = below.peer_address();
   if (!is_direct) {
     open_tunnel(below, proxy, to);
     below.rename(to.authority() + " (through the proxy " + proxy.authority() + ")");
