@@ -101,11 +101,12 @@ inline url proxy_for(url const& to, https_options const& options) {
 
 /// 16 bits, never 0, that differ between proxy logins in all likelihood and reveal none; 0 without a login.
 inline unsigned login_hash(url const& proxy) {
-  secret const login(proxy.authority() + " " + percent_decode(proxy.user_info));
   std::uint32_t hash = 2166136261U;  // FNV-1a
-  for (char const c : login.reveal()) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  }
+  secret const login(percent_decode(proxy.user_info));
+  auto const add = [&hash](char c) { hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U; };
+  std::string const server = proxy.authority();
+  std::for_each(server.begin(), server.end(), add);
+  std::for_each(login.reveal().begin(), login.reveal().end(), add);
   hash = (hash ^ hash >> 16) & 0xFFFFU;
   return proxy.user_info.empty() ? 0 : (std::max<unsigned>)(hash, 1);
 }
@@ -179,7 +180,7 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
     secret const login(percent_decode(proxy.user_info));
     secret const encoded(base64_encode(login.reveal()));
     request.reserve(request.size() + encoded.reveal().size() + 64);
-    request += "Proxy-Authorization: Basic " + encoded.reveal() + "\r\n";
+    request.append("Proxy-Authorization: Basic ").append(encoded.reveal()).append("\r\n");
   }
   request += "\r\n";
   secret const sent(std::move(request));

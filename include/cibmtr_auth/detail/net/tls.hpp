@@ -90,7 +90,7 @@ class tls_context {
 /// The context that the exchanges of one transport share; a forked child makes its own.
 class shared_tls_context {
  public:
-  /// Reads the files again if they have changed.
+  /// Reads the files again if they have changed, or after `forget`.
   std::shared_ptr<tls_context const> get(https_options const& options) const {
     entry& current = entry_.get();
     std::lock_guard<std::mutex> const lock(current.mutex);
@@ -99,7 +99,7 @@ class shared_tls_context {
     }
     return current.context;
   }
-  /// After an error of kind `tls`: the CAs may have changed in a way that the files' times do not show.
+  /// After an error of kind `tls`: not every change shows in the files' times.
   void forget() const {
     entry& current = entry_.get();
     std::lock_guard<std::mutex> const lock(current.mutex);
@@ -245,43 +245,43 @@ class tls_connection {
   }
 
   error failure(int state) const {
+    auto const tls = [this](std::string const& message) { return below_.failure(error_kind::tls, message); };
     unsigned long const code = ERR_peek_last_error();
     int const reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
     int const alert = reason > SSL_AD_REASON_OFFSET ? reason - SSL_AD_REASON_OFFSET : 0;  // that the peer sent
+    char const* const known = ERR_reason_error_string(code);  // null for an alert that OpenSSL does not know
+    std::string const text = known ? known : "reason " + std::to_string(reason);
     std::string const& peer = below_.name();
     if (!distrust_.empty()) {
-      return below_.failure(error_kind::tls, distrust_ + ". Nothing was sent");
+      return tls(distrust_ + ". Nothing was sent");
     }
     // TLS 1.2 has no alert 116, and sends 40. TLS 1.3 judges the client only after our side of the handshake.
     if ((alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_ACCESS_DENIED) || alert == SSL_AD_CERTIFICATE_REQUIRED ||
         (alert == SSL_AD_HANDSHAKE_FAILURE && wants_certificate_)) {
-      std::string const text = std::string(" (") + ERR_reason_error_string(code) + ")";
-      return below_.failure(error_kind::tls, SSL_get_certificate(ssl_.get())
-                                                 ? peer + " rejected the client certificate" + text +
-                                                       ": check that it has not expired, and that its CA is known there"
-                                                 : peer + " wants a client certificate that it trusts" + text +
-                                                       ": set client_certificate_file and client_key_file");
+      return tls(peer + (SSL_get_certificate(ssl_.get())
+                             ? " rejected the client certificate (" + text +
+                                   "): check that it has not expired, and that its CA is known there"
+                             : " wants a client certificate that it trusts (" + text +
+                                   "): set client_certificate_file and client_key_file"));
     }
     switch (reason) {
       case SSL_R_WRONG_VERSION_NUMBER:
       case SSL_R_HTTP_REQUEST:
-      case SSL_R_PACKET_LENGTH_TOO_LONG:
-        return below_.failure(error_kind::tls, peer + " does not speak TLS on this port: check the URL's port");
+      case SSL_R_PACKET_LENGTH_TOO_LONG: return tls(peer + " does not speak TLS on this port: check the URL's port");
       case SSL_R_UNSUPPORTED_PROTOCOL:
       case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-        return below_.failure(error_kind::tls, peer + " speaks no TLS newer than 1.1: it must learn TLS 1.2");
+        return tls(peer + " speaks no TLS newer than 1.1: it must learn TLS 1.2");
       default: break;
     }
 #ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
-    bool const is_cut_off = reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    bool const is_cut_off = reason == 0 || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 #else
-    bool const is_cut_off = false;
+    bool const is_cut_off = reason == 0;
 #endif
-    if (state != SSL_ERROR_SSL || is_cut_off || reason == 0) {
+    if (state != SSL_ERROR_SSL || is_cut_off) {
       return below_.connection_lost();
     }
-    return below_.failure(is_trusted_ ? error_kind::network : error_kind::tls,
-                          "TLS with " + peer + " failed: " + ERR_reason_error_string(code));
+    return below_.failure(is_trusted_ ? error_kind::network : error_kind::tls, "TLS with " + peer + " failed: " + text);
   }
 
   tcp_connection& below_;

@@ -310,4 +310,18 @@ TEST_CASE("an error of TLS names the proxy if there is one") {
   CHECK(failed.kind() == error_kind::tls);
   CHECK(contains(failed.what(), "(through the proxy " + through.proxy + ")"));
 }
+
+TEST_CASE("an alert that nobody knows is an error like others") {
+  for (int alert : {0, 10, 40, 41, 200, 255}) {
+    CAPTURE(alert);
+    raw_server const server([alert](connection const& peer) {
+      peer.receive();
+      peer.send(std::string("\x15\x03\x03\0\x02\x02", 6) + static_cast<char>(alert));
+      peer.wait_for_close();
+    });
+    error const failed = failure(server.url("https"), direct());
+    CHECK((failed.kind() == error_kind::tls || (alert == 0 && failed.kind() == error_kind::network)));
+    CHECK_FALSE(failed.was_sent());
+  }
+}
 #endif
