@@ -20,8 +20,7 @@ inline renewal_tools tools_without_transport(token_cache_options const& options)
   renewal_tools tools;
   tools.send = options.transport;
   tools.store = options.cache_directory.empty() ? options.store : std::make_shared<file_store>(options.cache_directory);
-  tools.is_fake_clock = options.clock != nullptr;
-  tools.now = tools.is_fake_clock ? options.clock : clock_function(boot_clock::now);
+  tools.clock = options.clock;
   tools.timeout = (std::min<std::chrono::milliseconds>)(options.https.timeout, std::chrono::hours(24));
   tools.is_cancelled = options.https.is_cancelled;
   return tools;

@@ -54,7 +54,9 @@ struct token_data {
   boot_clock::time_point obtained_at;  ///< just before the request was sent
   boot_clock::time_point expires_at;
   boot_clock::time_point renew_at;
-  clock_function clock;
+  clock_function clock;  ///< empty: `boot_clock`
+
+  boot_clock::time_point now() const { return clock ? clock() : boot_clock::now(); }
 };
 
 struct token_access;
@@ -87,7 +89,7 @@ class token {
   std::string scope() && { return static_cast<token const&>(*this).scope(); }
   /// By the clock of the cache that the token came from; never negative, zero for an empty token.
   std::chrono::seconds expires_in() const {
-    auto const left = data_ ? data_->expires_at - data_->clock() : boot_clock::duration::zero();
+    auto const left = data_ ? data_->expires_at - data_->now() : boot_clock::duration::zero();
     return (std::max)(std::chrono::duration_cast<std::chrono::seconds>(left), std::chrono::seconds(0));
   }
 
@@ -103,7 +105,7 @@ namespace detail {
 /// Makes tokens and reads their times, which users do not see.
 struct token_access {
   static token make(secret const& value, std::string scope, boot_clock::time_point obtained_at,
-                    boot_clock::time_point expires_at, clock_function clock = boot_clock::now) {
+                    boot_clock::time_point expires_at, clock_function clock = nullptr) {
     token made;
     made.data_ = std::make_shared<token_data const>(value, std::move(scope), obtained_at, expires_at, std::move(clock));
     return made;

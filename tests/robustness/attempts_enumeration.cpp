@@ -122,8 +122,7 @@ class player : public token_store {
     detail::renewal_tools tools;
     tools.send = [this](http_request const& request) { return send(request); };
     tools.store = std::shared_ptr<token_store>(std::shared_ptr<token_store>(), this);
-    tools.now = [this] { return process_.times[step_]; };
-    tools.is_fake_clock = true;
+    tools.clock = [this] { return process_.times[step_]; };
     tools.timeout = world_.timeout;
     tools.proxy_login = process_.proxy_login;
     detail::renewal_input input;

@@ -40,22 +40,20 @@ constexpr unsigned unknown_proxy_login = 0x10000;
 struct renewal_tools {
   transport send;
   std::shared_ptr<token_store> store;  ///< null for none
-  clock_function now;
-  bool is_fake_clock = false;
+  clock_function clock;                ///< empty: `boot_clock`
   std::chrono::milliseconds timeout;
   std::function<bool()> is_cancelled;
   unsigned proxy_login = unknown_proxy_login;  ///< a hash of the login in use; 0 for none
   std::shared_ptr<error const> unknown_failure =
       std::make_shared<error const>(error_kind::network, "the transport threw an exception");  ///< if memory is short
 
+  boot_clock::time_point now() const { return clock ? clock() : boot_clock::now(); }
   /// With a fake clock records hold fake Unix times, so that a test never mixes real and fake time.
   clock_reading read_clock() const {
-    using std::chrono::duration_cast;
-    using std::chrono::milliseconds;
     boot_clock::time_point const reading = now();
-    auto const unix_time = std::chrono::system_clock::now().time_since_epoch();
-    return {reading, is_fake_clock ? duration_cast<milliseconds>(reading.time_since_epoch()).count()
-                                   : duration_cast<milliseconds>(unix_time).count()};
+    auto const unix_time =
+        clock ? reading.time_since_epoch() : boot_clock::duration(std::chrono::system_clock::now().time_since_epoch());
+    return {reading, std::chrono::duration_cast<std::chrono::milliseconds>(unix_time).count()};
   }
 };
 
@@ -231,7 +229,7 @@ class renewal {
   boot_clock::time_point read_store() {
     text_ = tools_.store->load(account_.key);
     clock_reading const clock = tools_.read_clock();
-    latest_ = read_record(text_.reveal(), clock, tools_.now);
+    latest_ = read_record(text_.reveal(), clock, tools_.clock);
     if (latest_.is_from_future) {
       use_store([&] { replace(latest_); });  // once, so that it has this machine's date
     }
@@ -340,7 +338,7 @@ class renewal {
     std::shared_ptr<error const> failure;
     try {
       http_response response = tools_.send(request);
-      received = read_token_response(std::move(response), account_.owner, sent_at, account_.server, tools_.now);
+      received = read_token_response(std::move(response), account_.owner, sent_at, account_.server, tools_.clock);
       if (!is_alive(received, tools_.now())) {
         throw error(error_kind::invalid_response, account_.server + " takes longer to respond than its tokens live",
                     200);
