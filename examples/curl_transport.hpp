@@ -21,15 +21,14 @@
 class curl_exchange {
  public:
   curl_exchange(cibmtr_auth::http_request const& request, cibmtr_auth::https_options const& options)
-      : request_(request),
-        options_(options),
-        server_(cibmtr_auth::detail::parse_secure_url(request.url, "request URL").authority()),
-        handle_(curl_easy_init(), curl_easy_cleanup),
-        headers_(nullptr, wipe_and_free) {
+      : request_(request), options_(options), handle_(curl_easy_init(), curl_easy_cleanup) {
+    cibmtr_auth::detail::url const url = cibmtr_auth::detail::parse_url(request.url, "request URL");
+    cibmtr_auth::detail::require(url.scheme == "https", "request URL", "does not start with https://");
+    server_ = url.authority();
     if (!handle_) {
       throw std::bad_alloc();
     }
-    response_.body.reserve(64 * 1024);  // growing would leave copies of a token behind
+    response_.body.reserve(64 * 1024);  // growing would leave copies of a token in memory
     set_connection();
     set_request();
   }
@@ -42,11 +41,9 @@ class curl_exchange {
 #endif
     CURLcode const code = curl_easy_perform(handle_.get());
     if (exception_) {
-      cibmtr_auth::detail::wipe(response_.body);
       std::rethrow_exception(exception_);
     }
     if (code != CURLE_OK) {
-      cibmtr_auth::detail::wipe(response_.body);
       throw failure(code);
     }
     long status = 0;
@@ -56,34 +53,22 @@ class curl_exchange {
   }
 
  private:
-  using error = cibmtr_auth::error;
   using error_kind = cibmtr_auth::error_kind;
 
   template <typename Value>
   void set(CURLoption option, Value value) {
     CURLcode const code = curl_easy_setopt(handle_.get(), option, value);
-    if (code == CURLE_OUT_OF_MEMORY) {
-      throw std::bad_alloc();
-    }
-    cibmtr_auth::detail::require(code == CURLE_OK, "libcurl",
-                                 std::string("lacks a feature that is needed: ") + curl_easy_strerror(code));
-  }
-  void set_file(CURLoption option, std::string const& path) {
-    if (!path.empty()) {
-      set(option, path.c_str());
-    }
+    cibmtr_auth::detail::require(code == CURLE_OK, "libcurl", std::string("fails: ") + curl_easy_strerror(code));
   }
   /// libcurl takes zero for no limit.
   static long limit(std::chrono::milliseconds duration) {
     return (std::max)(1L, static_cast<long>(duration.count()));
   }
+  static char const* null_if_empty(std::string const& path) {
+    return path.empty() ? nullptr : path.c_str();
+  }
 
   void set_connection() {
-#if LIBCURL_VERSION_NUM >= 0x075500
-    set(CURLOPT_PROTOCOLS_STR, "https");
-#else
-    set(CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTPS));
-#endif
     set(CURLOPT_NOSIGNAL, 1L);        // a time-out must not raise SIGALRM in a program with threads
     set(CURLOPT_FOLLOWLOCATION, 0L);  // a redirect would send the password on
     set(CURLOPT_SSL_VERIFYPEER, 1L);
@@ -91,16 +76,16 @@ class curl_exchange {
     set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));  // or newer
     set(CURLOPT_TIMEOUT_MS, limit(options_.timeout));
     set(CURLOPT_CONNECTTIMEOUT_MS, limit(options_.connect_timeout));
-    set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (!options_.ca_file.empty() || !options_.ca_directory.empty()) {
-      set(CURLOPT_CAINFO, options_.ca_file.empty() ? nullptr : options_.ca_file.c_str());
-      set(CURLOPT_CAPATH, options_.ca_directory.empty() ? nullptr : options_.ca_directory.c_str());
+      set(CURLOPT_CAINFO, null_if_empty(options_.ca_file));
+      set(CURLOPT_CAPATH, null_if_empty(options_.ca_directory));
     }
-    set_file(CURLOPT_SSLCERT, options_.client_certificate_file);
-    set_file(CURLOPT_SSLKEY, options_.client_key_file);
+    set(CURLOPT_SSLCERT, null_if_empty(options_.client_certificate_file));
+    set(CURLOPT_SSLKEY, null_if_empty(options_.client_key_file));
     if (!options_.proxy.empty()) {  // else https_proxy, all_proxy and no_proxy
       set(CURLOPT_PROXY, options_.proxy == "none" ? "" : options_.proxy.c_str());
     }
+    set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     set(CURLOPT_ERRORBUFFER, problem_);
     set(CURLOPT_WRITEFUNCTION, &curl_exchange::on_body);
     set(CURLOPT_WRITEDATA, this);
@@ -129,14 +114,10 @@ class curl_exchange {
     }
     for (auto const& header : request_.headers) {
       std::string const& value = header.second.reveal();
-      cibmtr_auth::detail::require((header.first + value).find_first_of(std::string("\r\n\0", 3)) == std::string::npos,
-                                   "a header of the request",
-                                   "contains a line break, which would start another header");
-      std::string line;
-      line.reserve(header.first.size() + value.size() + 2);
-      line.append(header.first).append(value.empty() ? ";" : ": ").append(value);
-      add_header(line.c_str());
-      cibmtr_auth::detail::wipe(line);
+      cibmtr_auth::secret const line = header.first + (value.empty() ? ";" : ": ") + value;
+      cibmtr_auth::detail::require(line.reveal().find_first_of(std::string("\r\n\0", 3)) == std::string::npos,
+                                   "a header of the request", "contains a line break, which would start another one");
+      add_header(line.reveal().c_str());
     }
     set(CURLOPT_HTTPHEADER, headers_.get());
   }
@@ -148,17 +129,6 @@ class curl_exchange {
     }
     headers_.release();
     headers_.reset(longer);
-  }
-
-  /// libcurl's own copies remain.
-  static void wipe_and_free(curl_slist* headers) {
-    for (curl_slist* one = headers; one; one = one->next) {
-      char volatile* const bytes = one->data;
-      for (std::size_t i = std::strlen(one->data); i > 0; --i) {
-        bytes[i - 1] = '\0';
-      }
-    }
-    curl_slist_free_all(headers);
   }
 
   void before_sending() {
@@ -184,74 +154,69 @@ class curl_exchange {
     return run(exchange, [](curl_exchange& self) { self.before_sending(); }) ? 0 : 1;
   }
   static int on_progress(void* exchange, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-    return run(exchange, [](curl_exchange& self) { self.check_cancelled(); }) ? 0 : 1;
+    auto const check = [](curl_exchange& self) {
+      if (self.options_.is_cancelled && self.options_.is_cancelled()) {
+        throw self.error(error_kind::timed_out, "cancelled");
+      }
+    };
+    return run(exchange, check) ? 0 : 1;
   }
   static std::size_t on_header(char* bytes, std::size_t, std::size_t size, void* exchange) {
-    return run(exchange, [=](curl_exchange& self) { self.add_header_line(std::string(bytes, size)); }) ? size : 0;
+    auto const add = [&](curl_exchange& self) {
+      std::string const line(bytes, size);
+      std::size_t const colon = line.find(':');
+      self.check_size(self.headers_size_ += size, 64 * 1024);
+      if (line.compare(0, 5, "HTTP/") == 0) {
+        self.response_.headers.clear();  // those of an interim response
+      } else if (colon != std::string::npos) {
+        self.response_.headers.emplace_back(line.substr(0, colon), cibmtr_auth::detail::trim(line.substr(colon + 1)));
+      }
+    };
+    return run(exchange, add) ? size : 0;
   }
   static std::size_t on_body(char* bytes, std::size_t, std::size_t size, void* exchange) {
-    return run(exchange, [=](curl_exchange& self) { self.add_to_body(bytes, size); }) ? size : 0;
+    auto const add = [&](curl_exchange& self) {
+      self.check_size(self.response_.body.size() + size, self.options_.max_response_size);
+      self.response_.body.append(bytes, size);
+    };
+    return run(exchange, add) ? size : 0;
   }
 
-  void check_cancelled() const {
-    if (options_.is_cancelled && options_.is_cancelled()) {
-      throw failed(error_kind::timed_out, "cancelled");
-    }
-  }
-  void add_header_line(std::string const& line) {
-    std::size_t const colon = line.find(':');
-    headers_size_ += line.size();
-    check_size(headers_size_, 64 * 1024);
-    if (line.compare(0, 5, "HTTP/") == 0) {
-      response_.headers.clear();  // those of an interim response
-    } else if (colon != std::string::npos) {
-      response_.headers.emplace_back(line.substr(0, colon), cibmtr_auth::detail::trim(line.substr(colon + 1)));
-    }
-  }
-  void add_to_body(char const* bytes, std::size_t size) {
-    check_size(response_.body.size() + size, options_.max_response_size);
-    response_.body.append(bytes, size);
-  }
   void check_size(std::size_t size, std::size_t max_size) const {
     if (size > max_size) {
-      throw failed(error_kind::invalid_response,
-                   "the response is longer than allowed (max_response_size): check the URL");
+      throw error(error_kind::invalid_response, "the response is longer than allowed (max_response_size)");
     }
   }
 
-  error failed(error_kind kind, std::string const& problem) const {
-    return error(kind, server_ + ": " + problem, 0, "", std::chrono::seconds(0), was_sent_);
+  cibmtr_auth::error error(error_kind kind, std::string const& problem) const {
+    return {kind, server_ + ": " + problem, 0, "", std::chrono::seconds(0), was_sent_};
   }
 
-  error failure(CURLcode code) const {
+  cibmtr_auth::error failure(CURLcode code) const {
     bool const may_quote_proxy = std::strchr(problem_, '@') != nullptr;  // with its password
     std::string const problem = *problem_ == '\0' || may_quote_proxy ? curl_easy_strerror(code) : problem_;
     switch (code) {
       case CURLE_OPERATION_TIMEDOUT:
-        return failed(error_kind::timed_out, problem + ": try again, or allow more (timeout)");
+        return error(error_kind::timed_out, problem + ": try again, or allow more (timeout)");
       case CURLE_PEER_FAILED_VERIFICATION:
       case CURLE_SSL_CONNECT_ERROR:
-      case CURLE_SSL_CIPHER:
-      case CURLE_SSL_ISSUER_ERROR:
-        return failed(error_kind::tls, problem + ": check the host name, this machine's clock and the CAs (ca_file)");
+        return error(error_kind::tls, problem + ": check the host name, this machine's clock and the CAs (ca_file)");
       case CURLE_SSL_CERTPROBLEM:
       case CURLE_SSL_CACERT_BADFILE:
-        return failed(error_kind::configuration, problem + ": give PEM files (ca_file, client_certificate_file)");
-      case CURLE_WEIRD_SERVER_REPLY:
+        return error(error_kind::configuration, problem + ": give PEM files (ca_file, client_certificate_file)");
       case CURLE_UNSUPPORTED_PROTOCOL:  // also for a response that is not HTTP
-        return was_sent_ ? failed(error_kind::invalid_response,
-                                  "the response is not HTTP: check the URL, and what is between here and the server")
-                         : failed(error_kind::configuration, problem + ": only https:// URLs are allowed");
+      case CURLE_WEIRD_SERVER_REPLY:
+        return error(error_kind::invalid_response, "the response is not HTTP: check the URL");
       case CURLE_OUT_OF_MEMORY: throw std::bad_alloc();
-      default: return failed(error_kind::network, problem + ": check the network, the host name and the proxy");
+      default: return error(error_kind::network, problem + ": check the network, the host name and the proxy");
     }
   }
 
   cibmtr_auth::http_request const& request_;
   cibmtr_auth::https_options const& options_;
-  std::string const server_;
+  std::string server_;
   std::unique_ptr<CURL, void (*)(CURL*)> const handle_;
-  std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers_;
+  std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers_{nullptr, curl_slist_free_all};
   char problem_[CURL_ERROR_SIZE] = "";
   cibmtr_auth::http_response response_;
   std::size_t headers_size_ = 0;

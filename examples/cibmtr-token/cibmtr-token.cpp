@@ -13,6 +13,7 @@
 #include <iostream>
 #include <memory>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 
 #include "../exit_status.hpp"
@@ -37,14 +38,10 @@ struct arguments {
   bool check = false;
 };
 
-struct cannot_write : std::exception {
-  char const* what() const noexcept override { return "cannot write to standard output"; }
-};
-
 /// Unbuffered, so that no copy of a token stays in a buffer, and checked: a full disk must not look like success.
 void print(std::string const& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw cannot_write();
+    throw std::runtime_error("cannot write to standard output");
   }
 }
 

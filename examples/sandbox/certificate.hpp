@@ -18,6 +18,8 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace sandbox {
 namespace detail {
@@ -48,38 +50,31 @@ inline openssl_ptr<EVP_PKEY> new_key() {
   return openssl_ptr<EVP_PKEY>(key);
 }
 
-inline std::uint64_t new_serial() {
-  std::uint64_t serial = 0;
-  require(RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial) == 1);
-  return serial;
-}
+using extensions = std::vector<std::pair<int, std::string>>;
 
-/// A certificate without extensions and signature.
-inline openssl_ptr<X509> new_certificate(char const* name, EVP_PKEY* key) {
+/// For a week, with version 3, which is written as 2 (RFC 5280, section 4.1). Signed by itself without an `issuer`.
+inline openssl_ptr<X509> new_certificate(char const* name, EVP_PKEY* key, extensions const& extended, X509* issuer,
+                                         EVP_PKEY* issuer_key) {
   long const hour = 3600;
   openssl_ptr<X509> made(X509_new());
-  require(made != nullptr);
-  // Version 3 is written as 2 (RFC 5280, section 4.1).
-  require(X509_set_version(made.get(), 2) == 1 &&
-          ASN1_INTEGER_set_uint64(X509_get_serialNumber(made.get()), new_serial()) == 1 &&
-          X509_gmtime_adj(X509_getm_notBefore(made.get()), -hour) &&
-          X509_gmtime_adj(X509_getm_notAfter(made.get()), 7 * 24 * hour) &&
-          X509_NAME_add_entry_by_NID(X509_get_subject_name(made.get()), NID_commonName, MBSTRING_ASC,
+  std::uint64_t serial = 0;
+  require(made != nullptr && RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial) == 1);
+  X509* const subject = made.get();
+  issuer = issuer ? issuer : subject;
+  require(X509_set_version(subject, 2) == 1 && ASN1_INTEGER_set_uint64(X509_get_serialNumber(subject), serial) == 1 &&
+          X509_gmtime_adj(X509_getm_notBefore(subject), -hour) &&
+          X509_gmtime_adj(X509_getm_notAfter(subject), 7 * 24 * hour) &&
+          X509_NAME_add_entry_by_NID(X509_get_subject_name(subject), NID_commonName, MBSTRING_ASC,
                                      reinterpret_cast<unsigned char const*>(name), -1, -1, 0) == 1 &&
-          X509_set_pubkey(made.get(), key) == 1);
+          X509_set_issuer_name(subject, X509_get_subject_name(issuer)) == 1 && X509_set_pubkey(subject, key) == 1);
+  for (auto const& one : extended) {
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, issuer, subject, nullptr, nullptr, 0);
+    openssl_ptr<X509_EXTENSION> const extension(X509V3_EXT_conf_nid(nullptr, &context, one.first, one.second.c_str()));
+    require(extension != nullptr && X509_add_ext(subject, extension.get(), -1) == 1);
+  }
+  require(X509_sign(subject, issuer_key, EVP_sha256()) > 0);
   return made;
-}
-
-inline void extend(X509* subject, X509* issuer, int what, char const* value) {
-  X509V3_CTX context;
-  X509V3_set_ctx(&context, issuer, subject, nullptr, nullptr, 0);
-  openssl_ptr<X509_EXTENSION> const made(X509V3_EXT_conf_nid(nullptr, &context, what, value));
-  require(made != nullptr && X509_add_ext(subject, made.get(), -1) == 1);
-}
-
-inline void sign(X509* subject, X509* issuer, EVP_PKEY* issuer_key) {
-  require(X509_set_issuer_name(subject, X509_get_subject_name(issuer)) == 1 &&
-          X509_sign(subject, issuer_key, EVP_sha256()) > 0);
 }
 
 template <class Write>
@@ -124,24 +119,20 @@ class certificate {
  public:
   explicit certificate(std::string const& names) : key_(detail::new_key()) {
     auto const authority_key = detail::new_key();
-    authority_ = detail::new_certificate("cibmtr_auth sandbox", authority_key.get());
-    X509* const authority = authority_.get();
-    detail::extend(authority, authority, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
-    detail::extend(authority, authority, NID_key_usage, "critical,keyCertSign,cRLSign");
-    detail::extend(authority, authority, NID_subject_key_identifier, "hash");
-    detail::sign(authority, authority, authority_key.get());
-
-    leaf_ = detail::new_certificate("localhost", key_.get());
-    X509* const leaf = leaf_.get();
-    detail::extend(leaf, authority, NID_basic_constraints, "critical,CA:FALSE");
-    detail::extend(leaf, authority, NID_key_usage, "critical,digitalSignature");
-    detail::extend(leaf, authority, NID_ext_key_usage, "serverAuth");
-    detail::extend(leaf, authority, NID_subject_key_identifier, "hash");
-    detail::extend(leaf, authority, NID_authority_key_identifier, "keyid:always");
+    detail::extensions const for_authority = {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
+                                              {NID_key_usage, "critical,keyCertSign,cRLSign"},
+                                              {NID_subject_key_identifier, "hash"}};
+    authority_ = detail::new_certificate("cibmtr_auth sandbox", authority_key.get(), for_authority, nullptr,
+                                         authority_key.get());
+    detail::extensions for_leaf = {{NID_basic_constraints, "critical,CA:FALSE"},
+                                   {NID_key_usage, "critical,digitalSignature"},
+                                   {NID_ext_key_usage, "serverAuth"},
+                                   {NID_subject_key_identifier, "hash"},
+                                   {NID_authority_key_identifier, "keyid:always"}};
     if (!names.empty()) {
-      detail::extend(leaf, authority, NID_subject_alt_name, names.c_str());
+      for_leaf.emplace_back(NID_subject_alt_name, names);
     }
-    detail::sign(leaf, authority, authority_key.get());
+    leaf_ = detail::new_certificate("localhost", key_.get(), for_leaf, authority_.get(), authority_key.get());
   }
 
   X509* leaf() const { return leaf_.get(); }

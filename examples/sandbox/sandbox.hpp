@@ -50,12 +50,12 @@ struct recorded_request {
 
 namespace detail {
 
-/// Responses that replace the usual ones.
+/// Responses that replace the usual ones. One with status 0 stands for a usual one.
 class script {
  public:
   /// Used once `after` more requests have had their usual response.
   void add(response const& scripted, int times, int after = 0) {
-    responses_.insert(responses_.end(), static_cast<std::size_t>(after), response(as_usual));
+    responses_.insert(responses_.end(), static_cast<std::size_t>(after), response(0));
     responses_.insert(responses_.end(), static_cast<std::size_t>(times), scripted);
   }
 
@@ -63,17 +63,12 @@ class script {
     if (responses_.empty()) {
       return false;
     }
-    bool const is_scripted = responses_.front().status != as_usual;
-    if (is_scripted) {
-      next = responses_.front();
-    }
+    next = responses_.front();
     responses_.pop_front();
-    return is_scripted;
+    return next.status != 0;
   }
 
  private:
-  static constexpr int as_usual = 0;  ///< no HTTP status
-
   std::deque<response> responses_;
 };
 
