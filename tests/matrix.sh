@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The long part of CI: the suite under sanitizers and later standards, and built by Meson; real servers and proxies; fuzzers; every
+# The long part of CI: the suite with sanitizers, in later standards and built by Meson; real servers and proxies; fuzzers; every
 # generation of cpp-httplib; other compilers and machines; every way into a project; the reference and clang-tidy.
 # Run tests/run.sh first; it installs what this needs.
 set -euo pipefail
 CDPATH= cd -- "$(dirname -- "$0")/.."
 . tests/support/packages.sh
 { has_commands meson dpkg-source && echo 'int main() {}' | clang++ -x c++ - -fsanitize=address,undefined -o /dev/null 2>/dev/null; } ||
-  install meson dpkg-dev libclang-rt-14-dev # dpkg-dev is for tests/portability/generations.sh, beside which others install what they need
+  install meson dpkg-dev libclang-rt-14-dev # dpkg-dev for tests/portability/generations.sh, which runs beside others that install
 unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
 
-# These do not depend on the standard, and tests/run.sh has run them.
-run_sh_did='amalgamate|readme|errors_page|command_lines|cibmtr_token_pages|migration|headers_alone|must_not_compile|quickstart|sandbox_clients|picture_.*'
+# These do not depend on the standard, and tests/run.sh runs them.
+run_sh_did='amalgamate|readme|errors_page|command_lines|cibmtr_token_pages|migration|headers_alone|must_not_compile|quickstart|sandbox_clients|terminal|picture_.*'
 
 results=build/matrix.results
 : >$results
-# run NAME COMMAND...: notes how it ended, and shows its log only when it fails.
+# run NAME COMMAND...: records the result, and shows the log only if it fails.
 run() {
   local log=build/$1.log start=$SECONDS
   if "${@:2}" >"$log" 2>&1; then
@@ -41,7 +41,7 @@ with_meson() {
     meson test -C build/meson --print-errorlogs $others && rm -rf build/meson
 }
 
-# tests/run.sh has built C++11 with g++ and C++20 with clang++; Meson builds C++17 with g++.
+# tests/run.sh builds C++11 with g++ and C++20 with clang++; Meson builds C++17 with g++.
 CIBMTR_AUTH_DAY_SECONDS=60 run memory with_cmake memory -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_STANDARD=14 \
   -DCIBMTR_AUTH_SINGLE_INCLUDE=ON \
   -DCMAKE_CXX_FLAGS="-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
