@@ -49,7 +49,8 @@ void check_settled(record r, clock_reading const& clock) {
   }
 }
 
-void check_round_trip(record const& r, clock_reading const& clock) {
+void check_round_trip(record r, clock_reading const& clock) {
+  r.id = r.id.empty() ? "id" : r.id;  // a random one takes longer than everything else
   std::string const text = detail::write_record(r, clock).reveal();
   promise(fuzz::json_grammar::is_object(text), "a record is one JSON object");
   record const again = detail::read_record(text, clock, boot_clock::now);
@@ -67,7 +68,7 @@ void check_round_trip(record const& r, clock_reading const& clock) {
     promise(again.cached.empty(), "an expired token is dropped");
   }
   if (r.has_lease && r.lease_ends_at != boot_clock::time_point()) {
-    promise(again.has_lease && (r.id.empty() || again.id == r.id), "a lease is kept");
+    promise(again.has_lease && again.id == r.id, "a lease is kept");
     promise(again.lease_started_at == r.lease_started_at && again.lease_ends_at == r.lease_ends_at,
             "the times of a lease are kept");
   } else if (r.failure && !r.has_lease) {
