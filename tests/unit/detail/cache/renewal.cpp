@@ -185,6 +185,21 @@ TEST_CASE("step 1: all waiting together lasts at most https.timeout, and then no
   CHECK(all.sent.size() == 1);
 }
 
+TEST_CASE("step 1: a process waits no longer than its own time-out, however long the lease of another one lasts") {
+  fake_processes all;
+  all.is_cancelled = [] { return false; };
+  all.timeout = seconds(120);
+  fake_process const slow = all.start();
+  all.timeout = milliseconds(100);
+  fake_process const fast = all.start();
+  during_the_lease_of(all, slow, [&] {
+    CHECK((all.stored().lease_ends_at == all.clock() + seconds(120)));
+    CHECK((failure_of(fast).kind() == error_kind::timed_out));
+  });
+  CHECK(all.sent.size() == 1);
+  CHECK(value_of(fast) == "token-1");
+}
+
 TEST_CASE("step 1: a new lease of somebody else does not prolong the wait") {
   fake_processes all;
   all.timeout = milliseconds(300);
