@@ -39,7 +39,7 @@ void check_bounds(record const& r, clock_reading const& clock) {
   promise(!r.failure || (r.failure->http_status() >= 0 && r.failure->http_status() <= 999), "a status is one");
 }
 
-void check_settled(record r, clock_reading const& clock) {
+void check_settled(record const& r, clock_reading const& clock) {
   for (bool has_password : {true, false}) {
     record settled = r;
     settled.settle_lease(clock.now + hours(48), has_password);

@@ -28,7 +28,6 @@ using tests::fake_clock;
 using tests::fake_process;
 using tests::fake_processes;
 using tests::lost;
-using tests::memory_store;
 using tests::oauth_error;
 using tests::response;
 using tests::some_credentials;
@@ -1227,5 +1226,55 @@ TEST_CASE("two machines whose clocks differ by a little share token and backoff"
     CHECK(failure.retry_after() <= minutes(15));
     CHECK(failure.retry_after() >= minutes(11));
     CHECK(all.sent.size() == 2);
+  }
+}
+
+TEST_CASE("jitter is from 0 up to but not 1, spread evenly, and another one a nanosecond later") {
+  int in_tenth[10] = {};
+  double last = -1;
+  for (int i = 0; i < 100000; ++i) {
+    double const jitter = detail::jitter(boot_clock::time_point(hours(1) + std::chrono::nanoseconds(i)));
+    REQUIRE(jitter >= 0);
+    REQUIRE(jitter < 1);
+    REQUIRE(jitter != last);
+    last = jitter;
+    ++in_tenth[static_cast<int>(jitter * 10)];
+  }
+  for (int count : in_tenth) {
+    CHECK(count > 9500);
+    CHECK(count < 10500);
+  }
+}
+
+TEST_CASE("the time of the next attempt is never too early, and less than two seconds too late") {
+  error const failure(error_kind::unavailable, "down");
+  for (int ms : {0, 1, 500, 999}) {
+    for (milliseconds wait : {milliseconds(1), milliseconds(999), milliseconds(1000), milliseconds(59500)}) {
+      detail::clock_reading const clock = {boot_clock::time_point(hours(1)), 1790000000000 + ms};
+      error const thrown = detail::with_next_attempt(failure, clock.now + wait, clock, false);
+      std::string const text = thrown.what();
+      REQUIRE(text.find("down. Next attempt not before 2026-09-21T14:") == 0);
+      long long const told_ms =
+          1789999200000 + (std::stoll(text.substr(44, 2)) * 60 + std::stoll(text.substr(47, 2))) * 1000;
+      CHECK(told_ms >= clock.unix_ms + wait.count());
+      CHECK(told_ms < clock.unix_ms + wait.count() + 2000);
+      CHECK(thrown.retry_after() >= wait);
+      CHECK(thrown.retry_after() < wait + seconds(1));
+    }
+  }
+}
+
+TEST_CASE("a failure that is passed on says whether it is an earlier attempt's, and that this call was not sent") {
+  detail::clock_reading const clock = {boot_clock::time_point(hours(1)), 1790000000000};
+  error const failure(error_kind::rejected, "wrong password.", 400, "invalid_grant");
+  for (bool is_earlier : {true, false}) {
+    error const thrown = detail::with_next_attempt(failure, clock.now, clock, is_earlier);
+    std::string const prefix = "no token was requested, because an earlier attempt failed: ";
+    CHECK(thrown.what() == (is_earlier ? prefix : std::string()) + "wrong password.");
+    CHECK((thrown.kind() == error_kind::rejected));
+    CHECK(thrown.http_status() == 400);
+    CHECK(thrown.oauth_error() == "invalid_grant");
+    CHECK_FALSE(thrown.was_sent());
+    CHECK(thrown.retry_after() == seconds(0));
   }
 }
