@@ -89,9 +89,9 @@ TEST_CASE("dates at the edges of the calendar are read correctly") {
       {"Fri Dec 31 23:59:59 9999", 253402300799},
       {"Wed Nov 16 08:49:37 1994", 784975777},
   };
-  for (auto const& date : dates) {
-    CAPTURE(date.text);
-    CHECK(parse_http_date(date.text) == date.time);
+  for (auto const& each : dates) {
+    CAPTURE(each.text);
+    CHECK(parse_http_date(each.text) == each.time);
   }
 }
 
