@@ -61,12 +61,8 @@ class curl_exchange {
     cibmtr_auth::detail::require(code == CURLE_OK, "libcurl", std::string("fails: ") + curl_easy_strerror(code));
   }
   /// libcurl takes zero for no limit.
-  static long limit(std::chrono::milliseconds duration) {
-    return (std::max)(1L, static_cast<long>(duration.count()));
-  }
-  static char const* null_if_empty(std::string const& path) {
-    return path.empty() ? nullptr : path.c_str();
-  }
+  static long limit(std::chrono::milliseconds duration) { return (std::max)(1L, static_cast<long>(duration.count())); }
+  static char const* null_if_empty(std::string const& path) { return path.empty() ? nullptr : path.c_str(); }
 
   void set_connection() {
     set(CURLOPT_NOSIGNAL, 1L);        // a time-out must not raise SIGALRM in a program with threads

@@ -29,7 +29,7 @@ NOTICE = f"""{LICENCE}
 # The core: these headers need neither the network nor OpenSSL.
 CORE = re.compile(rf"{PROJECT}/detail/(encoding|oauth|cache|sharing)/")
 NETWORK = re.compile(rf"<(openssl/|httplib\.h|{PROJECT}/(detail/net/|https|httplib_transport))")
-INLINE_NAMESPACE = re.compile(r"inline\s+namespace\s+(\w+)")
+INLINE_NAMESPACE = re.compile(r".*\binline namespace (\w+)")
 
 # What may contain a line that only looks like a directive. Plain literals are matched and kept,
 # because // inside one does not begin a comment.

@@ -32,7 +32,6 @@
 #include <functional>
 #include <initializer_list>
 #include <iosfwd>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -124,8 +123,7 @@
 #ifndef CIBMTR_AUTH_BASE64_HPP
 #define CIBMTR_AUTH_BASE64_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Padded base64 of any bytes, on one line: a line break would end the `Authorization` header that the text is used in.
 /// Allocates once, so that no copy of a secret is left behind. Source: RFC 4648, section 4.
@@ -145,8 +143,7 @@ inline std::string base64_encode(std::string const& bytes) {
   return text;
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_BASE64_HPP
 
@@ -155,8 +152,7 @@ inline std::string base64_encode(std::string const& bytes) {
 #ifndef CIBMTR_AUTH_FORM_HPP
 #define CIBMTR_AUTH_FORM_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Names and values in the order in which they are sent; any bytes.
 using form_fields = std::vector<std::pair<std::string, std::string>>;
@@ -213,8 +209,7 @@ inline std::string form_encode(form_fields const& fields) {
   return body;
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_FORM_HPP
 
@@ -223,8 +218,7 @@ inline std::string form_encode(form_fields const& fields) {
 #ifndef CIBMTR_AUTH_SECRET_HPP
 #define CIBMTR_AUTH_SECRET_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
 /// Overwrites every byte the string owns, also those past its end, and empties it. Writes through a volatile pointer
@@ -273,8 +267,7 @@ class secret {
   std::string text_;
 };
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_SECRET_HPP
 
@@ -283,15 +276,14 @@ class secret {
 #ifndef CIBMTR_AUTH_ERROR_HPP
 #define CIBMTR_AUTH_ERROR_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Few and stable; each has one remedy, which the message spells out.
 enum class error_kind {
   configuration,    ///< fix the call or the settings: nothing was sent
-  rejected,         ///< the server rejects these credentials: fix them; every further try may count towards a lockout
+  rejected,         ///< the server rejects these credentials: fix them; every further attempt may count towards a lock
   rate_limited,     ///< too many token requests: wait for `retry_after()`
-  unavailable,      ///< the server, or a gateway before it, is out of order: try later
+  unavailable,      ///< the server, or a gateway in front of it, is out of order: try later
   network,          ///< the server or the proxy cannot be reached, or the connection was lost
   tls,              ///< the server cannot be trusted, or does not trust this client
   timed_out,        ///< no response within the time-out, or the exchange was cancelled
@@ -366,8 +358,7 @@ inline void require(bool is_met, std::string const& subject, std::string const& 
 }
 
 }  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_ERROR_HPP
 
@@ -380,8 +371,7 @@ inline void require(bool is_met, std::string const& subject, std::string const& 
 #include <time.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Time since boot, including time asleep: a token ages while a machine sleeps, and does not when somebody sets the
 /// system clock. `CLOCK_BOOTTIME` on Linux (clock_gettime(2)); elsewhere `steady_clock`, which counts sleep on Windows
@@ -404,8 +394,7 @@ struct boot_clock {
   }
 };
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_BOOT_CLOCK_HPP
 
@@ -414,8 +403,7 @@ struct boot_clock {
 #ifndef CIBMTR_AUTH_ENVIRONMENT_HPP
 #define CIBMTR_AUTH_ENVIRONMENT_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Credentials of one environment are rejected by the others. Each grant has its own authorization server; only the URL
 /// that the grant needs must be set. For another environment fill in a struct of your own.
@@ -442,7 +430,7 @@ inline environment external_test_environment() {
   return external;
 }
 
-/// Real patients.
+/// Production: real patients.
 inline environment production_environment() {
   return {"production", "https://okta.nmdp.org/oauth2/aus3ck6q30qmOdpMb1t7/v1/token",
           "https://okta.nmdp.org/oauth2/aus1ad6az5tJZ53Bh1t8/v1/token", "https://api.nmdp.org/cibmtr-fhir-backend/v1"};
@@ -470,8 +458,7 @@ static inline environment default_environment() {
                            CIBMTR_AUTH_TOKEN_URL, CIBMTR_AUTH_API_URL);
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_ENVIRONMENT_HPP
 
@@ -480,9 +467,7 @@ static inline environment default_environment() {
 #ifndef CIBMTR_AUTH_DETAIL_ENCODING_TEXT_HPP
 #define CIBMTR_AUTH_DETAIL_ENCODING_TEXT_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 inline std::string to_lower(std::string text) {
   for (char& c : text) {
@@ -492,9 +477,7 @@ inline std::string to_lower(std::string text) {
 }
 
 /// Equal but for the case of ASCII letters.
-inline bool iequals(std::string const& a, std::string const& b) {
-  return to_lower(a) == to_lower(b);
-}
+inline bool iequals(std::string const& a, std::string const& b) { return to_lower(a) == to_lower(b); }
 
 /// Without white space at either end.
 inline std::string trim(std::string const& text) {
@@ -543,9 +526,7 @@ inline bool is_utf8_text(std::string const& text) {
   return true;
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_ENCODING_TEXT_HPP
 
@@ -556,9 +537,7 @@ inline bool is_utf8_text(std::string const& text) {
 
 #include <picojson.h>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 enum class json_type { null, boolean, number, string, nested };
 
@@ -606,7 +585,8 @@ class json_object {
 /// 1e400; this context counts the depth and stores only the top level.
 class json_object::reader {
  public:
-  reader(json_object& object, std::string::const_iterator end) : reader(object, end, nullptr, 0) {}
+  reader(json_object& object, std::string::const_iterator end, json_member* member = nullptr, int depth = 0)
+      : object_(object), end_(end), member_(member), depth_(depth) {}
   reader(reader const&) = delete;
   reader& operator=(reader const&) = delete;
 
@@ -666,9 +646,6 @@ class json_object::reader {
   static constexpr std::size_t max_members = 64;  // each name is compared with all before it
   static constexpr int max_depth = 32;
 
-  reader(json_object& object, std::string::const_iterator end, json_member* member, int depth)
-      : object_(object), end_(end), member_(member), depth_(depth) {}
-
   bool set(json_type type) {
     if (member_) {
       member_->type = type;
@@ -709,9 +686,7 @@ inline bool json_object::read(std::string const& text) {
   return *problem_ == '\0';
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
 
@@ -720,9 +695,7 @@ inline bool json_object::read(std::string const& text) {
 #ifndef CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP
 #define CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// The parts of an absolute `http` or `https` URL (RFC 3986, section 3).
 struct url {
@@ -830,9 +803,7 @@ inline url parse_secure_url(std::string const& text, std::string const& field) {
   return parts;
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP
 
@@ -843,8 +814,7 @@ inline url parse_secure_url(std::string const& text, std::string const& field) {
 
 #include <errno.h>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// How client id and secret are encoded inside the Basic value. The bytes differ only for characters that Okta never
 /// generates but an administrator may choose.
@@ -885,9 +855,7 @@ inline bool is_scope(std::string const& text) {
          text.front() != ' ' && text.back() != ' ' && text.find("  ") == std::string::npos;
 }
 
-inline bool uses_password_grant(credentials const& c) {
-  return !c.username.empty();
-}
+inline bool uses_password_grant(credentials const& c) { return !c.username.empty(); }
 
 inline bool are_equal(credentials const& a, credentials const& b) {
   return a.client_id == b.client_id && a.client_secret.reveal() == b.client_secret.reveal() && a.scope == b.scope &&
@@ -984,10 +952,10 @@ inline secret secret_from_env(std::string const& name) {
 
 }  // namespace detail
 
-/// From the environment variables `CIBMTR_CLIENT_ID`, `CIBMTR_CLIENT_SECRET`, `CIBMTR_SCOPE`, `CIBMTR_USERNAME` and
-/// `CIBMTR_PASSWORD`, or the same with another prefix. Each may instead be named `..._FILE` and hold the path of a file
-/// that contains the value, as for secrets in containers. One line break at the end is dropped, no more. An unset variable
-/// gives an empty field. Throws `configuration` if a file cannot be read or a variable is set both ways.
+/// Reads the environment variables `CIBMTR_CLIENT_ID`, `CIBMTR_CLIENT_SECRET`, `CIBMTR_SCOPE`, `CIBMTR_USERNAME` and
+/// `CIBMTR_PASSWORD`, or the same with another prefix. A variable with `_FILE` appended to its name holds the path of a
+/// file with the value instead, as for secrets in containers. One line break at the end of a value is dropped. The field
+/// of an unset variable is empty. Throws `configuration` if a file cannot be read or a variable is set both ways.
 inline credentials credentials_from_env(std::string const& prefix = "CIBMTR_") {
   return credentials(
       detail::secret_from_env(prefix + "CLIENT_ID").reveal(), detail::secret_from_env(prefix + "CLIENT_SECRET"),
@@ -995,7 +963,7 @@ inline credentials credentials_from_env(std::string const& prefix = "CIBMTR_") {
       detail::secret_from_env(prefix + "PASSWORD"));
 }
 
-/// From a file that contains one JSON object with the members `client_id`, `client_secret`, `scope` and, for the password
+/// Reads a file that contains one JSON object with the members `client_id`, `client_secret`, `scope` and, for the password
 /// grant, `username` and `password`, all strings. Throws `configuration` if the file contains anything else: a misspelt
 /// `username` must not silently select the other grant.
 inline credentials credentials_from_file(std::string const& path) {
@@ -1026,8 +994,7 @@ inline credentials credentials_from_file(std::string const& path) {
   return c;
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_CREDENTIALS_HPP
 
@@ -1036,8 +1003,7 @@ inline credentials credentials_from_file(std::string const& path) {
 #ifndef CIBMTR_AUTH_TOKEN_HPP
 #define CIBMTR_AUTH_TOKEN_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
 /// RFC 6750, section 2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
@@ -1079,7 +1045,9 @@ struct token_data {
   boot_clock::time_point obtained_at;  ///< just before the request was sent
   boot_clock::time_point expires_at;
   boot_clock::time_point renew_at;
-  clock_function clock;
+  clock_function clock;  ///< empty: `boot_clock`
+
+  boot_clock::time_point now() const { return clock ? clock() : boot_clock::now(); }
 };
 
 struct token_access;
@@ -1092,8 +1060,8 @@ inline std::string const& empty_text() {
 
 }  // namespace detail
 
-/// A bearer token. Copies share one value, which is wiped together with the last of them, and may be used from several
-/// threads. A moved-from token is empty. Streaming a token does not compile.
+/// A bearer token. Copies share one value, which is wiped when the last of them is destroyed, and may be used from
+/// several threads. A moved-from token is empty. Streaming a token does not compile.
 class token {
  public:
   token() noexcept = default;
@@ -1112,7 +1080,7 @@ class token {
   std::string scope() && { return static_cast<token const&>(*this).scope(); }
   /// By the clock of the cache that the token came from; never negative, zero for an empty token.
   std::chrono::seconds expires_in() const {
-    auto const left = data_ ? data_->expires_at - data_->clock() : boot_clock::duration::zero();
+    auto const left = data_ ? data_->expires_at - data_->now() : boot_clock::duration::zero();
     return (std::max)(std::chrono::duration_cast<std::chrono::seconds>(left), std::chrono::seconds(0));
   }
 
@@ -1128,7 +1096,7 @@ namespace detail {
 /// Makes tokens and reads their times, which users do not see.
 struct token_access {
   static token make(secret const& value, std::string scope, boot_clock::time_point obtained_at,
-                    boot_clock::time_point expires_at, clock_function clock = boot_clock::now) {
+                    boot_clock::time_point expires_at, clock_function clock = nullptr) {
     token made;
     made.data_ = std::make_shared<token_data const>(value, std::move(scope), obtained_at, expires_at, std::move(clock));
     return made;
@@ -1145,8 +1113,7 @@ inline bool is_fresh(token const& one, boot_clock::time_point now) noexcept {
 }
 
 }  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_TOKEN_HPP
 
@@ -1155,8 +1122,7 @@ inline bool is_fresh(token const& one, boot_clock::time_point now) noexcept {
 #ifndef CIBMTR_AUTH_TRANSPORT_HPP
 #define CIBMTR_AUTH_TRANSPORT_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// A request to the token server or to the API. Header values and body are secrets because most of them are.
 struct http_request {
@@ -1244,8 +1210,7 @@ inline bool has_header(http_request const& request, std::string const& name) {
 }
 
 }  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_TRANSPORT_HPP
 
@@ -1254,11 +1219,10 @@ inline bool has_header(http_request const& request, std::string const& name) {
 #ifndef CIBMTR_AUTH_TOKEN_STORE_HPP
 #define CIBMTR_AUTH_TOKEN_STORE_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Text that several processes or machines share, under a key that the cache computes: 1 to 64 characters of
-/// `[a-z0-9_]`. The text holds a living token, so treat it like one. Both functions may throw: then the cache works
+/// `[a-z0-9_]`. The text contains a token, so treat it like one. Both functions may throw: then the cache works
 /// alone and reports why. They may be called from several threads. `token_cache_options::cache_directory` is such a
 /// store in a folder; this interface is for others, such as Redis.
 class token_store {
@@ -1299,8 +1263,7 @@ inline std::string default_cache_directory() {
 #endif
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_TOKEN_STORE_HPP
 
@@ -1309,9 +1272,7 @@ inline std::string default_cache_directory() {
 #ifndef CIBMTR_AUTH_DETAIL_OAUTH_ATTEMPTS_HPP
 #define CIBMTR_AUTH_DETAIL_OAUTH_ATTEMPTS_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// The rows of the table in docs/design.md, in its order. Records hold the numbers.
 enum class attempt_row {
@@ -1360,37 +1321,32 @@ inline bool is_known_code(std::string const& code) {
   return code.size() == 8 && code[0] == 'E' && code.find_first_not_of("0123456789", 1) == std::string::npos;
 }
 
-/// The row of a response without a token; `code` is empty unless it is known. The first line that fits decides.
+struct response_verdict {
+  attempt_row row;
+  error_kind kind;
+};
+
+/// What a response without a token means; `code` is empty unless it is known. The first line that fits decides. Without an
+/// account (the client_credentials grant) a rejection that names no code may well be a gateway's.
 /// Source: Okta, "OAuth 2.0 and OpenID Connect API" and "Rate limits"; RFC 6749, section 5.2.
-inline attempt_row row_of_response(int status, std::string const& code) {
-  if (status == 429 || status == 408 || (status >= 500 && status <= 599 && status != 504) ||
-      code == "temporarily_unavailable") {
-    return attempt_row::transient;
-  }
-  bool const is_2xx = status >= 200 && status <= 299;
+inline response_verdict classify(int status, std::string const& code, bool has_account) {
   bool const is_4xx = status >= 400 && status <= 499;
-  if (!code.empty() && (is_2xx || is_4xx)) {
-    return attempt_row::rejected;
+  if (status == 429) {
+    return {attempt_row::transient, error_kind::rate_limited};
+  }
+  if (status == 408 || (status >= 500 && status <= 599 && status != 504) || code == "temporarily_unavailable") {
+    return {attempt_row::transient, error_kind::unavailable};
+  }
+  if (!code.empty() && (is_4xx || (status >= 200 && status <= 299))) {
+    return {attempt_row::rejected, error_kind::rejected};
   }
   if (status == 400 || status == 401 || status == 403) {
-    return attempt_row::rejected_without_code;
+    return {attempt_row::rejected_without_code, has_account ? error_kind::rejected : error_kind::unavailable};
   }
-  return is_4xx ? attempt_row::gateway : attempt_row::no_verdict;
-}
-
-/// The kind of a response without a token. Without an account (the client_credentials grant) a rejection that names no
-/// code may well be a gateway's.
-inline error_kind kind_of_response(attempt_row row, int status, bool has_account) {
-  switch (row) {
-    case attempt_row::transient: return status == 429 ? error_kind::rate_limited : error_kind::unavailable;
-    case attempt_row::gateway: return error_kind::unavailable;
-    case attempt_row::rejected_without_code: return has_account ? error_kind::rejected : error_kind::unavailable;
-    case attempt_row::rejected: return error_kind::rejected;
-    case attempt_row::not_sent:
-    case attempt_row::no_verdict:
-    case attempt_row::proxy_login_rejected: break;
+  if (is_4xx) {
+    return {attempt_row::gateway, error_kind::unavailable};
   }
-  return status == 504 ? error_kind::unavailable : error_kind::invalid_response;
+  return {attempt_row::no_verdict, status == 504 ? error_kind::unavailable : error_kind::invalid_response};
 }
 
 /// What failures leave behind for the next one.
@@ -1455,9 +1411,7 @@ inline next_attempt after_failure(attempt_rule const& rule, attempt_history cons
   return next;
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_ATTEMPTS_HPP
 
@@ -1466,9 +1420,7 @@ inline next_attempt after_failure(attempt_rule const& rule, attempt_history cons
 #ifndef CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_REQUEST_HPP
 #define CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_REQUEST_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// `Basic ` and the base64 of `client_id:client_secret` (RFC 7617, section 2; RFC 6749, section 2.3.1). A plain client id
 /// must not contain a colon, at which the server would split it.
@@ -1528,9 +1480,7 @@ inline http_request make_token_request(environment const& where, credentials con
                       std::move(body));
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_REQUEST_HPP
 
@@ -1539,9 +1489,7 @@ inline http_request make_token_request(environment const& where, credentials con
 #ifndef CIBMTR_AUTH_DETAIL_OAUTH_RETRY_AFTER_HPP
 #define CIBMTR_AUTH_DETAIL_OAUTH_RETRY_AFTER_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar. Years start in March here, so that a leap day comes last. Month
 /// 13 is the next January.
@@ -1658,9 +1606,7 @@ inline std::chrono::seconds read_retry_after(http_response const& response) {
   return std::chrono::seconds((std::min)(wait, 86400LL));
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_RETRY_AFTER_HPP
 
@@ -1669,9 +1615,7 @@ inline std::chrono::seconds read_retry_after(http_response const& response) {
 #ifndef CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_ERROR_HPP
 #define CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_ERROR_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Whether server text contains a secret, as it is or as a request encodes it.
 inline bool contains_secret(std::string const& text, credentials const& sent) {
@@ -1790,9 +1734,8 @@ inline token_error parse_token_error(http_response const& response, json_object 
   std::string const description = words ? loggable(*words, sent) : std::string();
   std::string const coding = loggable(response.header("Content-Encoding"), sent);
   bool const is_unreadable = *body.problem() != '\0' && !coding.empty() && !iequals(coding, "identity");
-  attempt_row const row = row_of_response(response.status, code);
-  error_kind const kind = kind_of_response(row, response.status, uses_password_grant(sent));
-  bool const may_say_when = kind == error_kind::rate_limited || kind == error_kind::unavailable;
+  response_verdict const verdict = classify(response.status, code, uses_password_grant(sent));
+  bool const may_say_when = verdict.kind == error_kind::rate_limited || verdict.kind == error_kind::unavailable;
 
   std::string message = server + " returned HTTP " + std::to_string(response.status);
   message += code.empty() ? "" : ", " + code;
@@ -1802,14 +1745,12 @@ inline token_error parse_token_error(http_response const& response, json_object 
   message += is_unreadable ? "The body cannot be read: its content coding is " + coding +
                                  ", although the request asked for none. "
                            : "";
-  message += remedy(row, response, code, sent);
-  return token_error(row, error(kind, message, response.status, code,
-                                may_say_when ? read_retry_after(response) : std::chrono::seconds(0)));
+  message += remedy(verdict.row, response, code, sent);
+  return token_error(verdict.row, error(verdict.kind, message, response.status, code,
+                                        may_say_when ? read_retry_after(response) : std::chrono::seconds(0)));
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_ERROR_HPP
 
@@ -1818,9 +1759,7 @@ inline token_error parse_token_error(http_response const& response, json_object 
 #ifndef CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_RESPONSE_HPP
 #define CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_RESPONSE_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// A number of seconds from 1 to a year, fractions dropped, or a string of digits. Everything else (missing, null, zero,
 /// negative, 1e400, a word) means five minutes: short and finite, whatever the server meant.
@@ -1879,9 +1818,7 @@ inline token read_token_response(http_response response, credentials const& sent
                             sent_at + lifetime_from(body.find("expires_in")), clock);
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_RESPONSE_HPP
 
@@ -1890,9 +1827,7 @@ inline token read_token_response(http_response response, credentials const& sent
 #ifndef CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
 #define CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// The finalizer of SplitMix64: every bit of the result depends on every bit of the argument.
 inline std::uint64_t mix(std::uint64_t bits) noexcept {
@@ -1912,17 +1847,9 @@ inline std::uint64_t hash_field(std::uint64_t hash, std::string const& field) no
 /// 16 bits of a hash that changes with the secrets. So few, because everybody who can read a record sees them: one wrong
 /// guess in 65,536 fits too, and nobody can confirm a guessed password. `public_hash` is the salt. It is always the same
 /// for one account, because each further salt would reveal 16 further bits.
-inline std::uint64_t short_hash(std::uint64_t public_hash, credentials const& secrets) noexcept {
+inline unsigned short_hash(std::uint64_t public_hash, credentials const& secrets) noexcept {
   std::uint64_t const hash = hash_field(public_hash, secrets.client_secret.reveal());
-  return mix(hash_field(hash, secrets.password.reveal()) ^ mix(public_hash)) >> 48U;
-}
-
-inline std::string hex_digits(std::uint64_t bits, unsigned bit_count) {
-  std::string text;
-  for (unsigned shift = bit_count; shift > 0; shift -= 4) {
-    text += "0123456789abcdef"[bits >> (shift - 4) & 15U];
-  }
-  return text;
+  return static_cast<unsigned>(mix(hash_field(hash, secrets.password.reveal()) ^ mix(public_hash)) >> 48U);
 }
 
 /// 16 hexadecimal digits for what a token depends on (token URL, client, scope and user), 4 for the secrets, and the
@@ -1934,12 +1861,13 @@ inline std::string record_key(environment const& target, credentials const& acco
        {&token_url(target, account), &account.client_id, &account.scope, &account.username}) {
     hash = hash_field(hash, *field);
   }
-  return hex_digits(mix(hash), 64) + hex_digits(short_hash(hash, account), 16) + "_1";
+  char key[32];
+  std::snprintf(key, sizeof key, "%016llx%04x_1", static_cast<unsigned long long>(mix(hash)),
+                short_hash(hash, account));
+  return key;
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
 
@@ -1948,9 +1876,7 @@ inline std::string record_key(environment const& target, credentials const& acco
 #ifndef CIBMTR_AUTH_DETAIL_SHARING_RECORD_HPP
 #define CIBMTR_AUTH_DETAIL_SHARING_RECORD_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// The same moment by this process's clock and in Unix time, which all who share a record can read.
 struct clock_reading {
@@ -1979,6 +1905,7 @@ inline std::string utc_time(std::int64_t unix_seconds) {
 /// The token as long as it lives and, beside it, the ladder's rung and either the last failure or a lease. Times are those
 /// of this process's clock; the epoch stands for "never".
 struct record {
+  std::string id;  ///< of the last lease, 128 random bits: tells leases apart, and records that are equal otherwise
   token cached;
   boot_clock::time_point replaced_at;  ///< when `cached` replaced a token that the API refused
   attempt_history history;
@@ -1992,7 +1919,6 @@ struct record {
   int local_rung = 0;        ///< counted while the store failed
 
   bool has_lease = false;
-  std::string lease_id;
   boot_clock::time_point lease_started_at;
   boot_clock::time_point lease_ends_at;
 
@@ -2046,16 +1972,17 @@ struct record {
   }
 };
 
-inline std::string json_quote(std::string const& text) {
-  return picojson::value(text).serialize();
-}
+inline std::string json_quote(std::string const& text) { return picojson::value(text).serialize(); }
 
-/// 128 random bits, so that equal texts are the same record.
 inline std::string random_id() {
   std::random_device source;
   std::string id;
   while (id.size() < 32) {
-    id += "0123456789abcdef"[source() % 16];
+    std::random_device::result_type bits = source();
+    for (int digit = 0; digit < 8; ++digit) {
+      id += "0123456789abcdef"[bits % 16];
+      bits /= 16;
+    }
   }
   return id;
 }
@@ -2065,9 +1992,7 @@ inline std::string random_id() {
 inline secret write_record(record const& r, clock_reading const& clock) {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
-  std::string text = "{\"id\":\"" + random_id() + '"';
-  text.reserve(2048 + r.cached.value().size() +
-               2 * r.cached.scope().size());  // growing would leave copies of the token
+  std::string text = "{\"id\":" + json_quote(r.id.empty() ? random_id() : r.id);
   auto add = [&text](char const* name, std::string const& value) {
     text.append(",\"").append(name).append("\":").append(value);
   };
@@ -2084,17 +2009,7 @@ inline secret write_record(record const& r, clock_reading const& clock) {
   add("rung", std::to_string(r.history.rung));
   add("fast_wait", std::to_string(r.history.fast_wait.count()));
   add_time("retried_at", r.retried_at);
-  if (is_alive(r.cached, clock.now)) {
-    token_data const& data = *token_access::data(r.cached);
-    add("lifetime", std::to_string(duration_cast<milliseconds>(data.expires_at - data.obtained_at).count()));
-    add_time("expires_at", data.expires_at);
-    add_left("expires_in", data.expires_at);
-    add_time("replaced_at", r.replaced_at);
-    add("scope", json_quote(data.scope));
-    text.append(",\"access_token\":\"").append(data.value.reveal()).append("\"");
-  }
   if (r.has_lease) {
-    add("lease_id", json_quote(r.lease_id));
     add_time("lease_started_at", r.lease_started_at);
     add_time("lease_ends_at", r.lease_ends_at);
     add_left("lease_ends_in", r.lease_ends_at);
@@ -2105,8 +2020,18 @@ inline secret write_record(record const& r, clock_reading const& clock) {
     add_left("next_attempt_in", r.next_attempt_at);
     add("kind", json_quote(to_string(r.failure->kind())));
     add("http_status", std::to_string(r.failure->http_status()));
-    add("oauth_error", json_quote(r.failure->oauth_error()));
-    add("message", json_quote(r.failure->what()));
+    add("oauth_error", json_quote(r.failure->oauth_error().substr(0, 200)));
+    add("message", json_quote(std::string(r.failure->what()).substr(0, 4000)));
+  }
+  if (is_alive(r.cached, clock.now)) {
+    token_data const& data = *token_access::data(r.cached);
+    add("lifetime", std::to_string(duration_cast<milliseconds>(data.expires_at - data.obtained_at).count()));
+    add_time("expires_at", data.expires_at);
+    add_left("expires_in", data.expires_at);
+    add_time("replaced_at", r.replaced_at);
+    add("scope", json_quote(data.scope));
+    text.reserve(text.size() + data.value.reveal().size() + 32);  // growing later would leave a copy of the token
+    text.append(",\"access_token\":\"").append(data.value.reveal()).append("\"");
   }
   text += "}\n";
   return secret(std::move(text));
@@ -2159,6 +2084,7 @@ inline record read_record(std::string const& text, clock_reading const& clock, c
   }
   record_reader const from(object, clock);
   r.is_from_future = from.ms_until("written_at") > five_minutes_ms;
+  r.id = from.text("id");
   r.history.rung = static_cast<int>(from.number("rung", 1000));
   r.history.fast_wait = std::chrono::milliseconds(from.number("fast_wait", five_minutes_ms));
   r.retried_at = from.past_time("retried_at");
@@ -2173,7 +2099,6 @@ inline record read_record(std::string const& text, clock_reading const& clock, c
 
   r.has_lease = from.has("lease_ends_at");
   if (r.has_lease) {
-    r.lease_id = from.text("lease_id");
     r.lease_ends_at = from.future_time("lease_ends_at", "lease_ends_in", 2 * day_ms);
     r.lease_started_at = (std::min)(from.past_time("lease_started_at"), r.lease_ends_at);
   }
@@ -2193,13 +2118,11 @@ inline record read_record(std::string const& text, clock_reading const& clock, c
   return r;
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_SHARING_RECORD_HPP
 
-// Small files and locks in a folder that only this user can read.
+// Files and locks in a folder that only this user can read.
 
 #ifndef CIBMTR_AUTH_DETAIL_SHARING_PRIVATE_DIRECTORY_HPP
 #define CIBMTR_AUTH_DETAIL_SHARING_PRIVATE_DIRECTORY_HPP
@@ -2217,21 +2140,12 @@ inline record read_record(std::string const& text, clock_reading const& clock, c
 #include <unistd.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 [[noreturn]] inline void fail_file(std::string const& path, std::string const& reason) {
   throw std::runtime_error(path + ": " + reason);
 }
-inline std::string describe_errno() {
-#ifndef _WIN32
-  if (errno == ELOOP) {
-    return "is a symbolic link";
-  }
-#endif
-  return std::generic_category().message(errno);
-}
+inline std::string describe_errno() { return std::generic_category().message(errno); }
 
 #ifdef _WIN32
 
@@ -2248,10 +2162,11 @@ inline std::string absolute_path(std::string const& path) {
 }
 inline bool check_directory(std::string const& path) {
   struct _stat64 found;
-  if (_stat64(path.c_str(), &found) != 0) {
-    return false;
+  bool const exists = _stat64(path.c_str(), &found) == 0;
+  if (exists && (found.st_mode & _S_IFDIR) == 0) {
+    fail_file(path, "is not a directory");
   }
-  return (found.st_mode & _S_IFDIR) != 0 || (fail_file(path, "is not a directory"), false);
+  return exists;
 }
 inline void make_directory(std::string const& path) {
   for (std::size_t end = 0; end != std::string::npos;) {
@@ -2285,31 +2200,21 @@ inline int open_locked(std::string const& path) {
   }
   return file;
 }
-inline void unlock_file(int) {}
-inline long long size_of_private_file(int file) {
-  return _filelengthi64(file);
-}
-inline bool may_have_size(std::size_t) {
-  return true;
-}
-inline int close_file(int file) {
-  return _close(file);
-}
-inline int remove_file(std::string const& path) {
-  return std::remove(path.c_str());
-}
-inline int replace_file(std::string const& from, std::string const& to) {
-  return retry_for_a_moment([&] {
-    errno = EACCES;
-    return MoveFileExA(from.c_str(), to.c_str(), 1) != 0 ? 0 : -1;  // MOVEFILE_REPLACE_EXISTING
-  });
-}
+inline long long size_of_private_file(int file) { return _filelengthi64(file); }
 inline long long read_some(int file, char* to, std::size_t max_size) {
   return _read(file, to, static_cast<unsigned>(max_size));
 }
 inline long long write_some(int file, char const* from, std::size_t size) {
   return _write(file, from, static_cast<unsigned>(size));
 }
+inline int close_file(int file) { return _close(file); }
+inline int replace_file(std::string const& from, std::string const& to) {
+  return retry_for_a_moment([&] {
+    errno = EACCES;
+    return MoveFileExA(from.c_str(), to.c_str(), 1) != 0 ? 0 : -1;  // MOVEFILE_REPLACE_EXISTING
+  });
+}
+inline int remove_file(std::string const& path) { return std::remove(path.c_str()); }
 
 #else
 
@@ -2323,28 +2228,23 @@ auto retry_interrupted(Call call) -> decltype(call()) {
   return result;
 }
 
-/// From the root, because a program may change its working directory, and without empty or `.` components: with a slash at
-/// its end a symbolic link would be followed.
+/// From the root, because a program may change its working directory, and without `/` or `/.` at its end, which would
+/// follow a symbolic link.
 inline std::string absolute_path(std::string path) {
   char current[4096];
   if (!path.empty() && path[0] != '/' && ::getcwd(current, sizeof current)) {
     path = current + ("/" + path);
   }
-  for (std::size_t found; (found = (path + "/").find("/./")) != std::string::npos;) {
-    path.erase(found, 2);
+  while (path.size() > 1 && (path.back() == '/' || path.compare(path.size() - 2, 2, "/.") == 0)) {
+    path.pop_back();
   }
-  for (std::size_t found; (found = path.find("//")) != std::string::npos;) {
-    path.erase(found, 1);
-  }
-  return path.size() > 1 && path.back() == '/' ? path.substr(0, path.size() - 1) : path;
+  return path;
 }
 
 inline std::string describe_owner(struct stat const& found) {
   return "belongs to " + (found.st_uid == 0 ? "root" : "uid " + std::to_string(found.st_uid));
 }
-inline bool is_private(struct stat const& found) {
-  return found.st_uid == ::geteuid() && (found.st_mode & 077U) == 0;
-}
+inline bool is_private(struct stat const& found) { return found.st_uid == ::geteuid() && (found.st_mode & 077U) == 0; }
 
 /// False if there is no such folder. Throws std::runtime_error, "PATH: reason", unless it belongs to the effective user and
 /// is closed to all others.
@@ -2361,55 +2261,44 @@ inline bool check_directory(std::string const& path) {
   if (result != 0) {
     fail_file(path, describe_errno());
   }
-  if (!S_ISDIR(found.st_mode)) {
-    fail_file(path, S_ISLNK(found.st_mode) ? "is a symbolic link" : "is not a directory");
-  }
-  if (found.st_uid != ::geteuid()) {
-    fail_file(path, describe_owner(found));
-  }
-  if (!is_private(found)) {
-    char mode[8] = "";
-    std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(found.st_mode & 07777U));
-    fail_file(path, "has mode " + std::string(mode) + ": chmod 700");
-  }
-  return true;
+  char mode[8] = "";
+  std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(found.st_mode & 07777U));
+  std::string const problem = S_ISLNK(found.st_mode)        ? "is a symbolic link"
+                              : !S_ISDIR(found.st_mode)     ? "is not a directory"
+                              : found.st_uid != ::geteuid() ? describe_owner(found)
+                              : (found.st_mode & 077U) != 0 ? "has mode " + std::string(mode) + ": chmod 700"
+                                                            : "";
+  return problem.empty() || (fail_file(path, problem), false);
 }
 
-/// With the folders above it. Only below a folder of this user's or of root's: a program run with sudo must not make folders
+/// With the folders above it. Only in a folder of this user's or of root's: a program run with sudo must not make folders
 /// that the user then cannot use. Never HOME itself, which would hide that there is none.
 inline void make_directory(std::string const& path) {
-  char const* const home = std::getenv("HOME");
-  std::vector<std::string> missing;
-  std::string existing = path;
   struct stat found;
-  while (retry_interrupted([&] { return ::stat(existing.c_str(), &found); }) != 0) {
-    if (errno != ENOENT || existing.compare(0, 1, "/") != 0) {
-      fail_file(existing, describe_errno());
+  if (retry_interrupted([&] { return ::stat(path.c_str(), &found); }) == 0) {
+    if (found.st_uid != 0 && found.st_uid != ::geteuid()) {
+      fail_file(path, describe_owner(found) + ", so no folder is made in it");
     }
-    if (home && existing == absolute_path(home)) {
-      fail_file(existing, "is HOME, but does not exist");
-    }
-    missing.push_back(existing);
-    existing.erase((std::max)(existing.rfind('/'), std::size_t{1}));
+    return;
   }
-  if (found.st_uid != 0 && found.st_uid != ::geteuid()) {
-    fail_file(path, "does not exist, and " + existing + " " + describe_owner(found));
+  if (errno != ENOENT || path.compare(0, 1, "/") != 0) {
+    fail_file(path, describe_errno());
   }
-  for (auto each = missing.rbegin(); each != missing.rend(); ++each) {
-    if (retry_interrupted([&] { return ::mkdir(each->c_str(), S_IRWXU); }) != 0 && errno != EEXIST) {
-      fail_file(*each, describe_errno());
-    }
+  char const* const home = std::getenv("HOME");
+  if (home && path == absolute_path(home)) {
+    fail_file(path, "is HOME, but does not exist");
   }
-  check_directory(path);  // somebody else may have made it in the meantime
+  make_directory(path.substr(0, (std::max)(path.rfind('/'), std::size_t{1})));
+  if (retry_interrupted([&] { return ::mkdir(path.c_str(), S_IRWXU); }) != 0 && errno != EEXIST) {
+    fail_file(path, describe_errno());
+  }
 }
 
 inline int open_file(std::string const& path, int flags) {
   return retry_interrupted(
       [&] { return ::open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, S_IRUSR | S_IWUSR); });
 }
-inline int open_to_read(std::string const& path) {
-  return open_file(path, O_RDONLY);
-}
+inline int open_to_read(std::string const& path) { return open_file(path, O_RDONLY); }
 inline int remove_file(std::string const& path) {
   return retry_interrupted([&] { return ::unlink(path.c_str()); });
 }
@@ -2417,7 +2306,9 @@ inline int open_new(std::string const& path) {
   remove_file(path);
   return open_file(path, O_WRONLY | O_CREAT | O_EXCL);
 }
+/// Unlocks it before, because a forked child may have a copy of the descriptor.
 inline int close_file(int file) {
+  ::flock(file, LOCK_UN);
   return ::close(file) == 0 || errno == EINTR ? 0 : -1;  // closed even if it was interrupted
 }
 /// Excludes other processes, threads and copies of this library, until the process dies at the latest. flock(2), because a
@@ -2429,22 +2320,18 @@ inline int open_locked(std::string const& path) {
   if (file < 0) {
     return -1;
   }
-  int result = retry_interrupted([&] { return ::flock(file, LOCK_EX | LOCK_NB); });
-  if (result == 0 && retry_interrupted([&] { return ::fstat(file, &locked); }) == 0) {
-    result = retry_interrupted([&] { return ::lstat(path.c_str(), &named); });
-    if (result == 0 && locked.st_dev == named.st_dev && locked.st_ino == named.st_ino) {
+  if (retry_interrupted([&] { return ::flock(file, LOCK_EX | LOCK_NB); }) == 0 &&
+      retry_interrupted([&] { return ::fstat(file, &locked); }) == 0) {
+    errno = EAGAIN;  // if somebody deleted the file after it was opened: the others lock another one
+    if (retry_interrupted([&] { return ::lstat(path.c_str(), &named); }) == 0 && locked.st_dev == named.st_dev &&
+        locked.st_ino == named.st_ino) {
       return file;
     }
-    errno = EAGAIN;  // somebody deleted the file after it was opened: the others lock another one
   }
   int const number = errno;
   close_file(file);
   errno = number;
   return -1;
-}
-/// Before it is closed, because a forked child may have a copy of the descriptor.
-inline void unlock_file(int file) {
-  ::flock(file, LOCK_UN);
 }
 /// -1 for anything that somebody else could have written or can read.
 inline long long size_of_private_file(int file) {
@@ -2452,26 +2339,24 @@ inline long long size_of_private_file(int file) {
   bool const is_found = retry_interrupted([&] { return ::fstat(file, &found); }) == 0;
   return is_found && S_ISREG(found.st_mode) && is_private(found) ? static_cast<long long>(found.st_size) : -1;
 }
-/// A write beyond the limit would raise SIGXFSZ, which ends the process.
-inline bool may_have_size(std::size_t size) {
-  rlimit limit;
-  return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= size;
-}
-inline int replace_file(std::string const& from, std::string const& to) {
-  return retry_interrupted([&] { return ::rename(from.c_str(), to.c_str()); });
-}
 inline long long read_some(int file, char* to, std::size_t max_size) {
   return retry_interrupted([&] { return ::read(file, to, max_size); });
 }
 inline long long write_some(int file, char const* from, std::size_t size) {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size) {
+    errno = EFBIG;  // a write would also raise SIGXFSZ, which ends the process
+    return -1;
+  }
   return retry_interrupted([&] { return ::write(file, from, size); });
+}
+inline int replace_file(std::string const& from, std::string const& to) {
+  return retry_interrupted([&] { return ::rename(from.c_str(), to.c_str()); });
 }
 
 #endif
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_SHARING_PRIVATE_DIRECTORY_HPP
 
@@ -2480,9 +2365,7 @@ inline long long write_some(int file, char const* from, std::size_t size) {
 #ifndef CIBMTR_AUTH_DETAIL_SHARING_FILE_STORE_HPP
 #define CIBMTR_AUTH_DETAIL_SHARING_FILE_STORE_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 struct file_descriptor {
   explicit file_descriptor(int opened) noexcept : number(opened) {}
@@ -2490,9 +2373,9 @@ struct file_descriptor {
   file_descriptor& operator=(file_descriptor const&) = delete;
   ~file_descriptor() { close(); }
   bool close() noexcept {
-    bool const is_closed = number < 0 || close_file(number) == 0;
+    int const open = number;
     number = -1;
-    return is_closed;
+    return open < 0 || close_file(open) == 0;
   }
   int number;  ///< negative if it is not open
 };
@@ -2512,8 +2395,9 @@ class file_store : public token_store {
         return expected.empty();
       }
       make_directory(directory_);
+      check_directory(directory_);  // somebody else may have made it in the meantime
     }
-    lock const held(directory_, key + ".lock");
+    file_descriptor const lock(wait_for_lock(key + ".lock"));
     secret const stored = read(path_of(key));
     if (stored.reveal() != expected.reveal()) {
       return false;
@@ -2527,25 +2411,23 @@ class file_store : public token_store {
   }
 
  private:
-  struct lock {
-    lock(std::string const& directory, std::string const& name) : file(-1) {
-      std::string const path = directory + "/" + name;
-      auto const deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-      while ((file.number = open_locked(path)) < 0) {
-        if (errno != EAGAIN) {
-          fail_file(directory, "lock file " + name + " cannot be opened: " + describe_errno());
-        }
-        if (std::chrono::steady_clock::now() > deadline) {
-          fail_file(directory, "lock file " + name + " is locked by another process");
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  int wait_for_lock(std::string const& name) const {
+    std::string const path = path_of(name);
+    auto const deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    for (;;) {
+      int const file = open_locked(path);
+      if (file >= 0) {
+        return file;
       }
+      if (errno != EAGAIN) {
+        fail_file(directory_, "lock file " + name + " cannot be opened: " + describe_errno());
+      }
+      if (std::chrono::steady_clock::now() > deadline) {
+        fail_file(directory_, "lock file " + name + " is locked by another process");
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
-    lock(lock const&) = delete;
-    lock& operator=(lock const&) = delete;
-    ~lock() { unlock_file(file.number); }
-    file_descriptor file;
-  };
+  }
 
   std::string path_of(std::string const& key) const { return directory_ + "/" + key; }
 
@@ -2573,9 +2455,6 @@ class file_store : public token_store {
   /// Whole or not at all: a reader finds the old text or the new one, also after the writer was killed.
   static void write(std::string const& path, secret const& text) {
     std::string const& all = text.reveal();
-    if (!may_have_size(all.size())) {
-      fail_file(path, "File too large (ulimit -f, LimitFSIZE)");
-    }
     std::string const part = path + ".part";
     file_descriptor file(open_new(part));
     bool is_written = file.number >= 0;
@@ -2586,7 +2465,7 @@ class file_store : public token_store {
     }
     // Some file systems report a full disk only when the file is closed.
     if (!is_written || !file.close() || replace_file(part, path) != 0) {
-      std::string const reason = describe_errno();
+      std::string const reason = describe_errno() + (errno == EFBIG ? " (ulimit -f, LimitFSIZE)" : "");
       file.close();
       remove_file(part);
       fail_file(path, reason);
@@ -2596,9 +2475,7 @@ class file_store : public token_store {
   std::string const directory_;
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_SHARING_FILE_STORE_HPP
 
@@ -2611,9 +2488,7 @@ class file_store : public token_store {
 #include <pthread.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Counts the forks between this process and the first that called this. Shared libraries with hidden symbols have a
 /// count each.
@@ -2671,9 +2546,7 @@ class per_process {
   mutable std::atomic<entry*> current_;
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_CACHE_PER_PROCESS_HPP
 
@@ -2682,8 +2555,7 @@ class per_process {
 #ifndef CIBMTR_AUTH_TOKEN_CACHE_HPP
 #define CIBMTR_AUTH_TOKEN_CACHE_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// A snapshot for a log or a health check; never contains the token. Durations are rounded up to seconds and never
 /// negative.
@@ -2732,7 +2604,7 @@ struct token_event {
 
 /// Everything but the environment and the credentials. By default nothing is shared and the bundled transport is used.
 struct token_cache_options {
-  std::string cache_directory{};         ///< share the token and a backoff with other processes through this folder
+  std::string cache_directory{};         ///< share the token and the backoff with other processes through this folder
   std::shared_ptr<token_store> store{};  ///< or through this store; setting both is a `configuration` error
   cibmtr_auth::https_options https{};    ///< for the bundled transport; `timeout` and `is_cancelled` hold for any
   cibmtr_auth::transport transport{};    ///< empty: the bundled transport
@@ -2783,14 +2655,14 @@ class token_cache {
   /// renews.
   token try_get() const { return cache_->try_get(); }
   /// Drops `refused`, and only that token: for a 401 from the API. Returns whether repeating the call with `get()` makes
-  /// sense, also when another thread has renewed already. False for 30 s after a replacement.
+  /// sense, even if another thread has already renewed. False for 30 s after a replacement.
   bool invalidate(token const& refused) const { return cache_->invalidate(refused); }
-  /// Continues with other credentials: a renewal is due at once, and the backoff starts again. If token URL, client id,
-  /// username and scope are the same, the old token is used until the renewal succeeds. Returns false, without any
+  /// Continues with other credentials: a renewal is due at once, and attempts are counted from zero. If token URL, client
+  /// id, username and scope are the same, the old token is used until the renewal succeeds. Returns false, without any
   /// effect, if the credentials are unchanged. Throws `configuration` for credentials that cannot be right.
   bool set_credentials(credentials const& next) const { return cache_->set_credentials(next); }
-  /// Ends the backoff, so that the next `get()` sends a request: after an account was unlocked, say. Returns whether it
-  /// did: false without a backoff, and within 15 minutes of the last time for all who share the store.
+  /// Ends the backoff, so that the next `get()` sends a request, for example after an account was unlocked. Returns
+  /// whether it did: false without a backoff, and within 15 minutes of the last time for all who share the store.
   bool retry_now() const { return cache_->retry_now(); }
   /// May be called as often as you like.
   token_cache_status status() const { return cache_->status(); }
@@ -2803,8 +2675,7 @@ class token_cache {
   std::shared_ptr<detail::cache_interface> cache_;
 };
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_TOKEN_CACHE_HPP
 
@@ -2813,9 +2684,7 @@ class token_cache {
 #ifndef CIBMTR_AUTH_DETAIL_CACHE_RENEWAL_HPP
 #define CIBMTR_AUTH_DETAIL_CACHE_RENEWAL_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// One set of credentials, and what follows from it.
 struct account {
@@ -2840,22 +2709,20 @@ constexpr unsigned unknown_proxy_login = 0x10000;
 struct renewal_tools {
   transport send;
   std::shared_ptr<token_store> store;  ///< null for none
-  clock_function now;
-  bool is_fake_clock = false;
+  clock_function clock;                ///< empty: `boot_clock`
   std::chrono::milliseconds timeout;
   std::function<bool()> is_cancelled;
   unsigned proxy_login = unknown_proxy_login;  ///< a hash of the login in use; 0 for none
   std::shared_ptr<error const> unknown_failure =
       std::make_shared<error const>(error_kind::network, "the transport threw an exception");  ///< if memory is short
 
+  boot_clock::time_point now() const { return clock ? clock() : boot_clock::now(); }
   /// With a fake clock records hold fake Unix times, so that a test never mixes real and fake time.
   clock_reading read_clock() const {
-    using std::chrono::duration_cast;
-    using std::chrono::milliseconds;
     boot_clock::time_point const reading = now();
-    auto const unix_time = std::chrono::system_clock::now().time_since_epoch();
-    return {reading, is_fake_clock ? duration_cast<milliseconds>(reading.time_since_epoch()).count()
-                                   : duration_cast<milliseconds>(unix_time).count()};
+    auto const unix_time =
+        clock ? reading.time_since_epoch() : boot_clock::duration(std::chrono::system_clock::now().time_since_epoch());
+    return {reading, std::chrono::duration_cast<std::chrono::milliseconds>(unix_time).count()};
   }
 };
 
@@ -3031,7 +2898,7 @@ class renewal {
   boot_clock::time_point read_store() {
     text_ = tools_.store->load(account_.key);
     clock_reading const clock = tools_.read_clock();
-    latest_ = read_record(text_.reveal(), clock, tools_.now);
+    latest_ = read_record(text_.reveal(), clock, tools_.clock);
     if (latest_.is_from_future) {
       use_store([&] { replace(latest_); });  // once, so that it has this machine's date
     }
@@ -3082,7 +2949,7 @@ class renewal {
           read_store();
         }
         record changed = latest_;
-        bool const has_our_lease = changed.has_lease && changed.lease_id == lease_id_ && !lease_id_.empty();
+        bool const has_our_lease = changed.has_lease && changed.id == lease_id_ && !lease_id_.empty();
         changed.has_lease = changed.has_lease && !has_our_lease;
         if (!apply(changed, tries == 0 || has_our_lease)) {
           outcome = change::dropped;
@@ -3109,7 +2976,7 @@ class renewal {
     }
     bool is_replaced = false;
     bool const is_stored = use_store([&] {
-      leased.lease_id = lease_id_ = random_id();
+      leased.id = lease_id_ = random_id();
       is_replaced = replace(leased);
     });
     if (!is_stored) {
@@ -3136,12 +3003,12 @@ class renewal {
 
     attempt_row row = attempt_row::no_verdict;
     unsigned proxy_login = 0;
-    token granted;
+    token received;
     std::shared_ptr<error const> failure;
     try {
       http_response response = tools_.send(request);
-      granted = read_token_response(std::move(response), account_.owner, sent_at, account_.server, tools_.now);
-      if (!is_alive(granted, tools_.now())) {
+      received = read_token_response(std::move(response), account_.owner, sent_at, account_.server, tools_.clock);
+      if (!is_alive(received, tools_.now())) {
         throw error(error_kind::invalid_response, account_.server + " takes longer to respond than its tokens live",
                     200);
       }
@@ -3175,8 +3042,8 @@ class renewal {
       share_failure(row, proxy_login, sent_at, may_share);
       finish_with(is_alive(fallback, now) ? fallback : token(), end_of_backoff(now));
     } else {
-      share_token(granted, may_share);
-      finish_with(granted, token_access::data(granted)->renew_at);
+      share_token(received, may_share);
+      finish_with(received, token_access::data(received)->renew_at);
     }
     return true;
   }
@@ -3190,16 +3057,16 @@ class renewal {
     }
   }
 
-  void share_token(token const& granted, bool may_share) {
+  void share_token(token const& received, bool may_share) {
     boot_clock::time_point const now = tools_.now();
     auto add_token = [&](record& r, bool) {
       r.history = attempt_history();
       r.local_rung = 0;
       r.clear_failure();
       bool const is_later = !is_alive(r.cached, now) || r.cached.value() == input_.refused.value() ||
-                            token_access::data(r.cached)->expires_at < token_access::data(granted)->expires_at;
+                            token_access::data(r.cached)->expires_at < token_access::data(received)->expires_at;
       if (is_later && !input_.for_one_token) {
-        r.cached = granted;
+        r.cached = received;
         r.replaced_at = input_.refused.empty() ? boot_clock::time_point() : now;
       }
       return true;
@@ -3255,7 +3122,7 @@ class renewal {
   renewal_result result_;
   record& latest_ = result_.latest;
   secret text_;           ///< what the store held when it was last read or written
-  std::string lease_id_;  ///< of our lease; empty for none
+  std::string lease_id_;  ///< empty without a lease
   bool is_store_usable_ = false;
   int refused_replaces_ = 0;  ///< in a row, although the record did not change
 };
@@ -3277,9 +3144,7 @@ inline token request_one_token(renewal_tools const& tools, account const& of) {
   throw with_next_attempt(failure, result.latest.next_attempt_at, tools.read_clock(), result.is_earlier_failure());
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_CACHE_RENEWAL_HPP
 
@@ -3288,9 +3153,7 @@ inline token request_one_token(renewal_tools const& tools, account const& of) {
 #ifndef CIBMTR_AUTH_DETAIL_CACHE_CACHE_STATE_HPP
 #define CIBMTR_AUTH_DETAIL_CACHE_CACHE_STATE_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// One token, one mutex, one request in flight; docs/design.md has the diagram. The mutex is never locked during network
 /// I/O, nor while a store, observer, transport or clock of the program runs.
@@ -3511,14 +3374,17 @@ class cache_state : public cache_interface {
   }
 
   /// Takes over what a renewal found. Only the strings at the end can fail for lack of memory.
-  void commit(state& s, renewal_result const& result, renewal_input const& input, flight& current,
+  void commit(state& s, renewal_result& result, renewal_input const& input, flight& current,
               std::vector<token_event>& events) const noexcept {
     bool const had_problem = !s.counters.sharing_problem.empty();
     bool const is_granted = result.was_attempted && !result.failure;
     // The API may meanwhile have refused the token that the renewal found.
     bool const is_refused = !is_granted && !s.refused.empty() && s.refused.value() != input.refused.value() &&
                             s.refused.value() == result.latest.cached.value();
-    s.latest = result.latest;
+    if (result.was_attempted || !result.obtained.empty() || result.is_earlier_failure()) {
+      s.last_error = result.failure;
+    }
+    s.latest = std::move(result.latest);
     s.look_again_at = result.look_again_at;
     if (is_refused) {
       s.latest.cached = current.obtained = token();
@@ -3526,11 +3392,6 @@ class cache_state : public cache_interface {
     } else if (!result.obtained.empty()) {
       s.refused = token();
       s.is_due = false;
-    }
-    if (result.was_attempted || !result.obtained.empty()) {
-      s.last_error = result.failure;
-    } else if (result.is_earlier_failure()) {
-      s.last_error = result.latest.failure;
     }
     s.counters.is_shared = tools_.store && result.sharing_problem.empty();
     try {
@@ -3581,14 +3442,12 @@ class cache_state : public cache_interface {
   basic_encoding const encoding_;
   std::function<void(token_event const&)> const observer_;
   renewal_tools const tools_;
-  /// Changed with the mutex locked. A pointer that is exchanged, because a forked child reads it without its parent's mutex.
-  std::atomic<account_ptr*> account_;
   per_process<state> state_;
+  /// Changed with the mutex locked. A pointer that is exchanged, because a forked child reads it without its parent's mutex.
+  std::atomic<account_ptr*> account_;  // the last member: nothing that throws may follow its `new`
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_CACHE_CACHE_STATE_HPP
 
@@ -3598,101 +3457,84 @@ class cache_state : public cache_interface {
 #define CIBMTR_AUTH_DETAIL_NET_SIGNALS_HPP
 
 #ifndef _WIN32
-#include <initializer_list>
-
 #include <signal.h>
 #include <time.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 #ifdef _WIN32
-class sigpipe_guard {
- public:
-  sigpipe_guard() {}
+struct sigpipe_guard {
   ~sigpipe_guard() {}
 };
-
-class all_signals_blocked {
- public:
-  all_signals_blocked() {}
+struct all_signals_blocked {
   ~all_signals_blocked() {}
 };
 #else
-/// Blocks a signal that one's own write raises, SIGPIPE or SIGXFSZ, for this thread, so that the write fails with an
-/// error instead. Takes away one that came meanwhile; the program's handler and mask are as before afterwards.
-class write_signal_guard {
+/// Blocks signals for this thread while it lives.
+class signals_blocked {
  public:
-  explicit write_signal_guard(int number) : number_(number), was_pending_(is_pending()) {
-    sigset_t const only_this = set();
-    pthread_sigmask(SIG_BLOCK, &only_this, &mask_before_);
-  }
-  ~write_signal_guard() {
+  explicit signals_blocked(sigset_t const& which) { pthread_sigmask(SIG_BLOCK, &which, &mask_before_); }
+  ~signals_blocked() { pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr); }
+  signals_blocked(signals_blocked const&) = delete;
+  signals_blocked& operator=(signals_blocked const&) = delete;
+
+ private:
+  sigset_t mask_before_;
+};
+
+/// OpenSSL writes to sockets that the peer may have closed, and the signal would end the program. Takes away one that came
+/// meanwhile; the program's handler and mask are as before afterwards.
+class sigpipe_guard {
+ public:
+  ~sigpipe_guard() {
     if (!was_pending_ && is_pending()) {
-      sigset_t const only_this = set();
+      sigset_t const only_sigpipe = sigpipe();
 #ifdef __APPLE__
       int taken = 0;
-      sigwait(&only_this, &taken);
+      sigwait(&only_sigpipe, &taken);
 #else
       timespec const at_once = {0, 0};
-      sigtimedwait(&only_this, nullptr, &at_once);  // not sigwait: another thread may have taken it
+      sigtimedwait(&only_sigpipe, nullptr, &at_once);  // not sigwait: another thread may have taken it
 #endif
     }
-    pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
   }
-  write_signal_guard(write_signal_guard const&) = delete;
-  write_signal_guard& operator=(write_signal_guard const&) = delete;
 
  private:
-  sigset_t set() const {
-    sigset_t only_this;
-    sigemptyset(&only_this);
-    sigaddset(&only_this, number_);
-    return only_this;
+  static sigset_t sigpipe() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    return set;
   }
-  bool is_pending() const {
+  static bool is_pending() {
     sigset_t pending;
     sigpending(&pending);
-    return sigismember(&pending, number_) == 1;
+    return sigismember(&pending, SIGPIPE) == 1;
   }
 
-  int const number_;
-  bool const was_pending_;
-  sigset_t mask_before_;
+  bool const was_pending_ = is_pending();
+  signals_blocked const blocked_{sigpipe()};
 };
 
-/// For OpenSSL, which writes to sockets that the peer may have closed.
-class sigpipe_guard : write_signal_guard {
+/// For the thread that starts one of ours, which inherits the mask, so that the program's own threads get the signals.
+class all_signals_blocked : signals_blocked {
  public:
-  sigpipe_guard() : write_signal_guard(SIGPIPE) {}
-};
-
-/// Blocks all asynchronous signals for this thread, so that a thread that it starts inherits the mask and leaves the
-/// signals to the program's own threads.
-class all_signals_blocked {
- public:
-  all_signals_blocked() {
-    sigset_t asynchronous;
-    sigfillset(&asynchronous);
-    for (int const synchronous : {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP}) {
-      sigdelset(&asynchronous, synchronous);
-    }
-    pthread_sigmask(SIG_BLOCK, &asynchronous, &mask_before_);
-  }
-  ~all_signals_blocked() { pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr); }
-  all_signals_blocked(all_signals_blocked const&) = delete;
-  all_signals_blocked& operator=(all_signals_blocked const&) = delete;
+  all_signals_blocked() : signals_blocked(asynchronous()) {}
 
  private:
-  sigset_t mask_before_;
+  static sigset_t asynchronous() {
+    sigset_t set;
+    sigfillset(&set);
+    for (int const synchronous : {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP}) {
+      sigdelset(&set, synchronous);
+    }
+    return set;
+  }
 };
 #endif
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_SIGNALS_HPP
 
@@ -3701,12 +3543,11 @@ class all_signals_blocked {
 #ifndef CIBMTR_AUTH_BACKGROUND_RENEWER_HPP
 #define CIBMTR_AUTH_BACKGROUND_RENEWER_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
-/// Owns a thread that looks once a second whether a renewal is due, at once for the first time. The thread blocks all
-/// asynchronous signals. Failures show in the cache's status and events. The destructor ends the thread, after the
-/// request that it may be sending. A forked child has no such thread: make another renewer there.
+/// Owns a thread that checks at once, and then every second, whether a renewal is due. The thread blocks all
+/// asynchronous signals. Failures show in the cache's status and events. The destructor waits for a request in flight and
+/// ends the thread. A forked child has no such thread: make another renewer there.
 class background_renewer {
  public:
   explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)) {
@@ -3755,8 +3596,7 @@ class background_renewer {
   detail::per_process<worker> worker_;
 };
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_BACKGROUND_RENEWER_HPP
 
@@ -3765,8 +3605,7 @@ class background_renewer {
 #ifndef CIBMTR_AUTH_BEARER_HEADER_HPP
 #define CIBMTR_AUTH_BEARER_HEADER_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// The header field that carries a token (RFC 6750, section 2.1): `{"Authorization", "Bearer ..."}`, the form in which
 /// HTTP clients take it. Throws `configuration` for an empty token.
@@ -3845,12 +3684,9 @@ inline transport authorized(token_cache const& tokens, transport const& send) {
 }
 
 /// The same over the transport of the cache, so that one CA file and one proxy serve both.
-inline transport authorized(token_cache const& tokens) {
-  return authorized(tokens, tokens.cache_->api_transport());
-}
+inline transport authorized(token_cache const& tokens) { return authorized(tokens, tokens.cache_->api_transport()); }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_BEARER_HEADER_HPP
 
@@ -3871,9 +3707,7 @@ inline transport authorized(token_cache const& tokens) {
 
 #include <cstddef>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 using native_socket = SOCKET;
 using socket_chunk = int;  ///< the type of a length
@@ -3896,31 +3730,23 @@ inline native_socket make_socket(int family, int type, int protocol) {
   }
   return made;
 }
-inline void close_socket(native_socket socket) {
-  closesocket(socket);
-}
+inline void close_socket(native_socket socket) { closesocket(socket); }
 inline int poll_sockets(pollfd* watched, std::size_t count, int milliseconds) {
   return WSAPoll(watched, static_cast<unsigned long>(count), milliseconds);
 }
-inline int socket_error() {
-  return WSAGetLastError();
-}
-inline bool must_wait(int code) {
-  return code == WSAEWOULDBLOCK;
-}
+inline int socket_error() { return WSAGetLastError(); }
+inline bool must_wait(int code) { return code == WSAEWOULDBLOCK; }
 /// Not `gai_strerror`, which is wide under UNICODE and shares one buffer between threads.
 inline char const* describe_lookup(int code) {
   return code == WSAHOST_NOT_FOUND ? "no such host" : code == WSATRY_AGAIN ? "the name service failed" : "failed";
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_WINDOWS_HPP
 
-// Bytes to and from a host, until a deadline.
+// Connects to the first of a host's addresses that answers; bytes to and from it, until a deadline.
 
 #ifndef CIBMTR_AUTH_DETAIL_NET_SOCKET_HPP
 #define CIBMTR_AUTH_DETAIL_NET_SOCKET_HPP
@@ -3937,11 +3763,9 @@ inline char const* describe_lookup(int code) {
 #include <unistd.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-#ifndef _WIN32
+#ifndef _WIN32  // the same names as in windows.hpp
 using native_socket = int;
 using socket_chunk = std::size_t;  ///< the type of a length
 constexpr native_socket no_socket = -1;
@@ -3958,33 +3782,32 @@ inline native_socket make_socket(int family, int type, int protocol) {
   return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 #else
   native_socket const made = socket(family, type, protocol);
-  if (made != no_socket) {
-    fcntl(made, F_SETFD, FD_CLOEXEC);
-    fcntl(made, F_SETFL, fcntl(made, F_GETFL) | O_NONBLOCK);
+  fcntl(made, F_SETFD, FD_CLOEXEC);
+  fcntl(made, F_SETFL, fcntl(made, F_GETFL) | O_NONBLOCK);
 #ifdef SO_NOSIGPIPE
-    int const yes = 1;
-    setsockopt(made, SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof yes);
+  int const yes = 1;
+  setsockopt(made, SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof yes);
 #endif
-  }
   return made;
 #endif
 }
-inline void close_socket(native_socket socket) {
-  close(socket);
-}
+inline void close_socket(native_socket socket) { close(socket); }
 inline int poll_sockets(pollfd* watched, std::size_t count, int milliseconds) {
   return poll(watched, static_cast<nfds_t>(count), milliseconds);
 }
-inline int socket_error() {
-  return errno;
-}
+inline int socket_error() { return errno; }
 inline bool must_wait(int code) {
   return code == EAGAIN || code == EWOULDBLOCK || code == EINPROGRESS || code == EINTR;
 }
-inline char const* describe_lookup(int code) {
-  return gai_strerror(code);
-}
+inline char const* describe_lookup(int code) { return gai_strerror(code); }
 #endif
+
+/// For poll, rounded up; 0 if it is past.
+inline int milliseconds_until(std::chrono::steady_clock::time_point then) {
+  auto const left = then - std::chrono::steady_clock::now();
+  return static_cast<int>(
+      (std::max<long long>)(std::chrono::duration_cast<std::chrono::milliseconds>(left).count() + 1, 0));
+}
 
 /// Ends an exchange: after a time-out, or when the program cancels it.
 class deadline {
@@ -3995,25 +3818,21 @@ class deadline {
                         (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24)))),
         is_cancelled_(std::move(is_cancelled)) {}
 
-  /// Rounded up; zero if the time is up or the exchange was cancelled. Called for every read and write. A callback that
-  /// throws cancels: among the callers are C functions.
-  std::chrono::milliseconds left() const noexcept {
+  /// Called for every read and write. A callback that throws cancels: among the callers are C functions.
+  bool is_over() const noexcept {
     try {
       was_cancelled_ = was_cancelled_ || (is_cancelled_ && is_cancelled_());
     } catch (...) {
       was_cancelled_ = true;
     }
-    auto const left = end_ - std::chrono::steady_clock::now() + std::chrono::nanoseconds(999999);
-    auto const rounded = std::chrono::duration_cast<std::chrono::milliseconds>(left);
-    return was_cancelled_ ? std::chrono::milliseconds::zero() : (std::max)(rounded, std::chrono::milliseconds::zero());
+    return was_cancelled_ || std::chrono::steady_clock::now() >= end_;
   }
-  bool is_over() const noexcept { return left() == std::chrono::milliseconds::zero(); }
   bool was_cancelled() const noexcept { return was_cancelled_; }
 
-  /// For poll: how long to wait before `left` must be called again, at most `max_wait`.
-  int wait(std::chrono::milliseconds max_wait = std::chrono::hours(24)) const noexcept {
-    auto const slice = is_cancelled_ ? (std::min)(max_wait, std::chrono::milliseconds(100)) : max_wait;
-    return static_cast<int>((std::min)(left(), slice).count());
+  /// How long poll may wait before `is_over` must be called again.
+  int wait() const noexcept {
+    int const left = milliseconds_until(end_);
+    return is_cancelled_ ? (std::min)(left, 100) : left;
   }
 
  private:
@@ -4021,114 +3840,6 @@ class deadline {
   std::function<bool()> const is_cancelled_;
   mutable bool was_cancelled_ = false;
 };
-
-/// Every wait ends at the deadline, whatever the peer does. Throws `network` and `timed_out`.
-class tcp_connection {
- public:
-  /// Takes over a connected socket; errors call the peer `name`.
-  tcp_connection(native_socket connected, std::string name, deadline const& end)
-      : socket_(connected), name_(std::move(name)), end_(end) {}
-  tcp_connection(tcp_connection const&) = delete;
-  tcp_connection& operator=(tcp_connection const&) = delete;
-  ~tcp_connection() { close_socket(socket_); }
-
-  native_socket socket() const { return socket_; }
-  std::string const& name() const { return name_; }
-  void rename(std::string name) { name_ = std::move(name); }
-  /// What the peer has to do next: "respond".
-  void expect(char const* step) { step_ = step; }
-  /// From now on errors say that the request may have been processed.
-  void expect_response() {
-    expect("respond");
-    was_sent_ = true;
-  }
-
-  /// Until the socket is ready for `events`, POLLIN or POLLOUT.
-  void wait_for(short events) const {
-    pollfd watched = {};
-    watched.fd = socket_;
-    watched.events = events;
-    do {
-      require_time();
-    } while (poll_sockets(&watched, 1, end_.wait()) <= 0);
-  }
-
-  void send(char const* bytes, std::size_t size) {
-    while (size > 0) {
-      require_time();
-      auto const sent = ::send(socket_, bytes, static_cast<socket_chunk>(size), send_flags);
-      if (sent >= 0) {
-        bytes += sent;
-        size -= static_cast<std::size_t>(sent);
-      } else {
-        wait_or_throw(POLLOUT);
-      }
-    }
-  }
-
-  /// At least one byte, or 0 when the peer has closed.
-  std::size_t receive(char* to, std::size_t size) {
-    for (;;) {
-      require_time();
-      auto const received = recv(socket_, to, static_cast<socket_chunk>(size), 0);
-      if (received >= 0) {
-        return static_cast<std::size_t>(received);
-      }
-      wait_or_throw(POLLIN);
-    }
-  }
-
-  bool is_over() const noexcept { return end_.is_over(); }
-  void require_time() const {
-    if (is_over()) {
-      throw timed_out();
-    }
-  }
-
-  error failure(error_kind kind, std::string const& message) const {
-    return error(kind, message, 0, std::string(), std::chrono::seconds(0), was_sent_);
-  }
-  error timed_out() const {
-    return failure(error_kind::timed_out,
-                   end_.was_cancelled() ? "the exchange with " + name_ + " was cancelled"
-                                        : name_ + " did not " + step_ + " in time: try again, or allow more (timeout)");
-  }
-  error connection_lost() const {
-    return failure(error_kind::network,
-                   name_ + " closed the connection and did not " + step_ + ": check the network and the proxy");
-  }
-
- private:
-  void wait_or_throw(short events) const {
-    if (!must_wait(socket_error())) {
-      throw connection_lost();
-    }
-    wait_for(events);
-  }
-
-  native_socket const socket_;
-  std::string name_;
-  deadline const& end_;
-  char const* step_ = "respond";
-  bool was_sent_ = false;
-};
-
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
-#endif
-
-#endif  // CIBMTR_AUTH_DETAIL_NET_SOCKET_HPP
-
-// Connects to the first of a host's addresses that answers.
-
-#ifndef CIBMTR_AUTH_DETAIL_NET_CONNECT_HPP
-#define CIBMTR_AUTH_DETAIL_NET_CONNECT_HPP
-
-#if CIBMTR_AUTH_HTTPS
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
 
 /// An IP address and a port.
 struct socket_address {
@@ -4143,13 +3854,6 @@ struct socket_address {
     return host;
   }
 };
-
-inline socket_address peer_of(native_socket connected) {
-  socket_address peer = {};
-  peer.size = sizeof peer.bytes;
-  getpeername(connected, reinterpret_cast<sockaddr*>(&peer.bytes), &peer.size);
-  return peer;
-}
 
 /// The addresses of a host that errors call `name`, best first. Not bounded in time. Throws `network`.
 inline std::vector<socket_address> look_up(std::string const& host, int port, std::string const& name) {
@@ -4176,8 +3880,8 @@ inline std::vector<socket_address> look_up(std::string const& host, int port, st
 /// RFC 8305, section 4: the families take turns, the one of the first address first. At most 8.
 inline std::vector<socket_address> interleave(std::vector<socket_address> const& addresses) {
   std::vector<socket_address> families[2];
-  for (socket_address const& address : addresses) {
-    families[address.bytes.ss_family == addresses[0].bytes.ss_family ? 0 : 1].push_back(address);
+  for (socket_address const& each : addresses) {
+    families[each.bytes.ss_family == addresses[0].bytes.ss_family ? 0 : 1].push_back(each);
   }
   std::vector<socket_address> mixed;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
@@ -4190,113 +3894,178 @@ inline std::vector<socket_address> interleave(std::vector<socket_address> const&
   return mixed;
 }
 
-/// RFC 8305, section 5: the next attempt starts after 250 ms, or at once after a failure; the first connection wins.
-class connection_race {
+/// Connects as RFC 8305, section 5, says: the next attempt starts after 250 ms, or at once after a failure, and the first
+/// connection wins. All end at `end`, and after `connect_timeout`. Throws `network` and `timed_out`.
+inline native_socket connect_to_first(std::vector<socket_address> const& addresses, std::string const& name,
+                                      deadline const& end, std::chrono::milliseconds connect_timeout) {
+  using std::chrono::steady_clock;
+  struct attempts : std::vector<pollfd> {  // one for each address; poll ignores those without a socket
+    ~attempts() {
+      for (pollfd const& each : *this) {
+        each.fd == no_socket ? void() : close_socket(each.fd);
+      }
+    }
+  } sockets;
+  pollfd none = {};
+  none.fd = no_socket;
+  none.events = POLLOUT;
+  sockets.resize(addresses.size(), none);
+  deadline const connecting(connect_timeout);
+  auto next_start = steady_clock::now();
+  std::size_t next = 0;
+  std::size_t open = 0;
+  int problem = 0;
+  while (next < addresses.size() || open > 0) {
+    if (end.is_over() || connecting.is_over()) {
+      std::string silent;
+      for (std::size_t i = 0; i < addresses.size(); ++i) {
+        silent += sockets[i].fd == no_socket ? "" : (silent.empty() ? "" : ", ") + addresses[i].text();
+      }
+      throw not_sent(error_kind::timed_out,
+                     end.was_cancelled()
+                         ? "connecting to " + name + " was cancelled"
+                         : "nothing answered at " + (silent.empty() ? name : silent + " (" + name + ")") +
+                               ": a firewall may drop the packets, or a proxy may be missing or wrong");
+    }
+    if (next < addresses.size() && (open == 0 || steady_clock::now() >= next_start)) {
+      socket_address const& to = addresses[next];
+      native_socket& made = sockets[next++].fd;
+      made = make_socket(to.bytes.ss_family, SOCK_STREAM, IPPROTO_TCP);
+      problem = made != no_socket && connect(made, to.get(), to.size) == 0 ? 0 : socket_error();
+      bool const is_open = made != no_socket && (problem == 0 || must_wait(problem));
+      if (!is_open && made != no_socket) {
+        close_socket(made);
+        made = no_socket;
+      }
+      open += is_open ? 1 : 0;
+      next_start = steady_clock::now() + std::chrono::milliseconds(is_open ? 250 : 0);
+      continue;
+    }
+    int const wait = (std::min)(end.wait(), connecting.wait());
+    poll_sockets(sockets.data(), sockets.size(),
+                 next < addresses.size() ? (std::min)(wait, milliseconds_until(next_start)) : wait);
+    for (pollfd& each : sockets) {
+      if (each.fd == no_socket || each.revents == 0) {
+        continue;
+      }
+      native_socket const done = each.fd;
+      each.fd = no_socket;
+      --open;
+      socklen_t size = sizeof problem;
+      getsockopt(done, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&problem), &size);
+      if (problem == 0) {
+        int const yes = 1;
+        setsockopt(done, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<char const*>(&yes), sizeof yes);
+        return done;
+      }
+      close_socket(done);
+      next_start = steady_clock::now();
+    }
+  }
+  throw not_sent(error_kind::network, name + " cannot be reached (" + std::system_category().message(problem) +
+                                          "): check the network, the host name and the proxy");
+}
+
+/// Every wait ends at the deadline, whatever the peer does. Throws `network` and `timed_out`.
+class tcp_connection {
  public:
-  connection_race() { sockets_.reserve(8); }
-  connection_race(connection_race const&) = delete;
-  connection_race& operator=(connection_race const&) = delete;
-  ~connection_race() {
-    for (pollfd const& each : sockets_) {
-      close_socket(each.fd);
+  /// Takes over a connected socket; errors call the peer `name`.
+  tcp_connection(native_socket connected, std::string name, deadline const& end)
+      : socket_(connected), name_(std::move(name)), end_(end) {}
+  tcp_connection(tcp_connection const&) = delete;
+  tcp_connection& operator=(tcp_connection const&) = delete;
+  ~tcp_connection() { close_socket(socket_); }
+
+  native_socket socket() const { return socket_; }
+  std::string peer_address() const {
+    socket_address peer = {};
+    peer.size = sizeof peer.bytes;
+    getpeername(socket_, reinterpret_cast<sockaddr*>(&peer.bytes), &peer.size);
+    return peer.text();
+  }
+  std::string const& name() const { return name_; }
+  void rename(std::string name) { name_ = std::move(name); }
+  /// What the peer has to do next: "respond".
+  void expect(char const* step) { step_ = step; }
+  /// From now on errors say that the request may have been processed.
+  void expect_response() {
+    step_ = "respond";
+    was_sent_ = true;
+  }
+
+  bool is_over() const noexcept { return end_.is_over(); }
+  /// Until the socket is ready for `events`, POLLIN or POLLOUT.
+  void wait_for(short events) const {
+    pollfd watched = {};
+    watched.fd = socket_;
+    watched.events = events;
+    do {
+      require_time();
+    } while (poll_sockets(&watched, 1, end_.wait()) <= 0);
+  }
+
+  void send(char const* bytes, std::size_t size) {
+    while (size > 0) {
+      require_time();
+      auto const sent = ::send(socket_, bytes, static_cast<socket_chunk>(size), send_flags);
+      if (sent >= 0) {
+        bytes += sent;
+        size -= static_cast<std::size_t>(sent);
+      } else {
+        wait_or_throw(POLLOUT);
+      }
     }
   }
 
-  /// All attempts end together after `connect_timeout` or at `end`. Errors call the host `name`.
-  native_socket run(std::vector<socket_address> const& addresses, std::string const& name, deadline const& end,
-                    std::chrono::milliseconds connect_timeout) {
-    using std::chrono::milliseconds;
-    using std::chrono::steady_clock;
-    deadline const connecting(connect_timeout);
-    std::size_t next = 0;
-    auto next_start = steady_clock::now();
-    while (next < addresses.size() || !sockets_.empty()) {
-      if (end.is_over() || connecting.is_over()) {
-        throw not_sent(error_kind::timed_out,
-                       end.was_cancelled() ? "connecting to " + name + " was cancelled"
-                                           : "nothing answered at " + waiting_for(name) +
-                                                 ": a firewall may drop the packets, or a proxy may be missing or "
-                                                 "wrong");
+  /// At least one byte, or 0 if the peer has closed.
+  std::size_t receive(char* to, std::size_t size) {
+    for (;;) {
+      require_time();
+      auto const received = recv(socket_, to, static_cast<socket_chunk>(size), 0);
+      if (received >= 0) {
+        return static_cast<std::size_t>(received);
       }
-      auto const now = steady_clock::now();
-      if (next < addresses.size() && (sockets_.empty() || now >= next_start)) {
-        next_start = now + (start(addresses[next++]) ? milliseconds(250) : milliseconds(0));
-        continue;
-      }
-      auto const until_next = std::chrono::duration_cast<milliseconds>(next_start - now) + milliseconds(1);
-      auto const left = connecting.left();
-      poll_sockets(sockets_.data(), sockets_.size(),
-                   end.wait(next < addresses.size() ? (std::min)(until_next, left) : left));
-      for (std::size_t i = sockets_.size(); i-- > 0;) {
-        if (sockets_[i].revents != 0) {
-          if (has_connected(i)) {
-            return remove(i);
-          }
-          close_socket(remove(i));
-          next_start = now;
-        }
-      }
+      wait_or_throw(POLLIN);
     }
-    throw not_sent(error_kind::network, name + " cannot be reached (" + std::system_category().message(problem_) +
-                                            "): check the network, the host name and the proxy");
+  }
+
+  error failure(error_kind kind, std::string const& message) const {
+    return error(kind, message, 0, std::string(), std::chrono::seconds(0), was_sent_);
+  }
+  error timed_out() const {
+    return failure(error_kind::timed_out,
+                   end_.was_cancelled() ? "the exchange with " + name_ + " was cancelled"
+                                        : name_ + " did not " + step_ + " in time: try again, or allow more (timeout)");
+  }
+  error connection_lost() const {
+    return failure(error_kind::network,
+                   name_ + " closed the connection and did not " + step_ + ": check the network and the proxy");
   }
 
  private:
-  bool start(socket_address const& address) {
-    pollfd made = {};
-    made.fd = make_socket(address.bytes.ss_family, SOCK_STREAM, IPPROTO_TCP);
-    made.events = POLLOUT;
-    if (made.fd == no_socket) {
-      problem_ = socket_error();
-      return false;
+  void require_time() const {
+    if (is_over()) {
+      throw timed_out();
     }
-    sockets_.push_back(made);
-    int const yes = 1;
-    setsockopt(made.fd, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<char const*>(&yes), sizeof yes);
-    bool const is_under_way = connect(made.fd, address.get(), address.size) == 0 || must_wait(socket_error());
-    problem_ = is_under_way ? problem_ : socket_error();
-    addresses_.push_back(address.text());
-    if (!is_under_way) {
-      close_socket(remove(sockets_.size() - 1));
+  }
+  void wait_or_throw(short events) const {
+    if (!must_wait(socket_error())) {
+      throw connection_lost();
     }
-    return is_under_way;
+    wait_for(events);
   }
 
-  bool has_connected(std::size_t i) {
-    int code = 0;
-    socklen_t size = sizeof code;
-    bool const is_known = getsockopt(sockets_[i].fd, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&code), &size) == 0;
-    problem_ = code;
-    return is_known && code == 0;
-  }
-
-  native_socket remove(std::size_t i) {
-    native_socket const removed = sockets_[i].fd;
-    sockets_.erase(sockets_.begin() + static_cast<std::ptrdiff_t>(i));
-    addresses_.erase(addresses_.begin() + static_cast<std::ptrdiff_t>(i));
-    return removed;
-  }
-
-  /// "192.0.2.1, 192.0.2.2 (name)".
-  std::string waiting_for(std::string const& name) const {
-    std::string list;
-    for (std::string const& address : addresses_) {
-      list += (list.empty() ? "" : ", ") + address;
-    }
-    return list.empty() ? name : list + " (" + name + ")";
-  }
-
-  std::vector<pollfd> sockets_;
-  std::vector<std::string> addresses_;  ///< of each socket
-  int problem_ = 0;                     ///< of the last attempt that failed
+  native_socket const socket_;
+  std::string name_;
+  deadline const& end_;
+  char const* step_ = "respond";
+  bool was_sent_ = false;
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
-#endif  // CIBMTR_AUTH_DETAIL_NET_CONNECT_HPP
+#endif  // CIBMTR_AUTH_DETAIL_NET_SOCKET_HPP
 
 // Which certificate authorities are trusted, and why a certificate is not.
 
@@ -4316,9 +4085,7 @@ class connection_race {
 #include <dirent.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// A PEM file, a directory as `openssl rehash` makes it, or both; empty for none.
 struct certificate_authorities {
@@ -4491,9 +4258,7 @@ inline std::string describe_distrust(X509_STORE_CTX* chain, std::string const& h
   return about + "is not trusted: " + X509_verify_cert_error_string(code);
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_CERTIFICATES_HPP
@@ -4507,9 +4272,7 @@ inline std::string describe_distrust(X509_STORE_CTX* chain, std::string const& h
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Whom an exchange talks to, for a diagnosis. Texts for people; those of TLS are empty for plain HTTP.
 struct https_peer {
@@ -4582,7 +4345,7 @@ class tls_context {
 /// The context that the exchanges of one transport share; a forked child makes its own.
 class shared_tls_context {
  public:
-  /// Reads the files again if they have changed.
+  /// Reads the files again if they have changed, or after `forget`.
   std::shared_ptr<tls_context const> get(https_options const& options) const {
     entry& current = entry_.get();
     std::lock_guard<std::mutex> const lock(current.mutex);
@@ -4591,7 +4354,7 @@ class shared_tls_context {
     }
     return current.context;
   }
-  /// After an error of kind `tls`: the CAs may have changed in a way that the files' times do not show.
+  /// After an error of kind `tls`: not every change shows in the files' times.
   void forget() const {
     entry& current = entry_.get();
     std::lock_guard<std::mutex> const lock(current.mutex);
@@ -4737,43 +4500,43 @@ class tls_connection {
   }
 
   error failure(int state) const {
+    auto const tls = [this](std::string const& message) { return below_.failure(error_kind::tls, message); };
     unsigned long const code = ERR_peek_last_error();
     int const reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
     int const alert = reason > SSL_AD_REASON_OFFSET ? reason - SSL_AD_REASON_OFFSET : 0;  // that the peer sent
+    char const* const known = ERR_reason_error_string(code);  // null for an alert that OpenSSL does not know
+    std::string const text = known ? known : "reason " + std::to_string(reason);
     std::string const& peer = below_.name();
     if (!distrust_.empty()) {
-      return below_.failure(error_kind::tls, distrust_ + ". Nothing was sent");
+      return tls(distrust_ + ". Nothing was sent");
     }
     // TLS 1.2 has no alert 116, and sends 40. TLS 1.3 judges the client only after our side of the handshake.
     if ((alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_ACCESS_DENIED) || alert == SSL_AD_CERTIFICATE_REQUIRED ||
         (alert == SSL_AD_HANDSHAKE_FAILURE && wants_certificate_)) {
-      std::string const text = std::string(" (") + ERR_reason_error_string(code) + ")";
-      return below_.failure(error_kind::tls, SSL_get_certificate(ssl_.get())
-                                                 ? peer + " rejected the client certificate" + text +
-                                                       ": check that it has not expired, and that its CA is known there"
-                                                 : peer + " wants a client certificate that it trusts" + text +
-                                                       ": set client_certificate_file and client_key_file");
+      return tls(peer + (SSL_get_certificate(ssl_.get())
+                             ? " rejected the client certificate (" + text +
+                                   "): check that it has not expired, and that its CA is known there"
+                             : " wants a client certificate that it trusts (" + text +
+                                   "): set client_certificate_file and client_key_file"));
     }
     switch (reason) {
       case SSL_R_WRONG_VERSION_NUMBER:
       case SSL_R_HTTP_REQUEST:
-      case SSL_R_PACKET_LENGTH_TOO_LONG:
-        return below_.failure(error_kind::tls, peer + " does not speak TLS on this port: check the URL's port");
+      case SSL_R_PACKET_LENGTH_TOO_LONG: return tls(peer + " does not speak TLS on this port: check the URL's port");
       case SSL_R_UNSUPPORTED_PROTOCOL:
       case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-        return below_.failure(error_kind::tls, peer + " speaks no TLS newer than 1.1: it must learn TLS 1.2");
+        return tls(peer + " speaks no TLS newer than 1.1: it must learn TLS 1.2");
       default: break;
     }
 #ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
-    bool const is_cut_off = reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    bool const is_cut_off = reason == 0 || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 #else
-    bool const is_cut_off = false;
+    bool const is_cut_off = reason == 0;
 #endif
-    if (state != SSL_ERROR_SSL || is_cut_off || reason == 0) {
+    if (state != SSL_ERROR_SSL || is_cut_off) {
       return below_.connection_lost();
     }
-    return below_.failure(is_trusted_ ? error_kind::network : error_kind::tls,
-                          "TLS with " + peer + " failed: " + ERR_reason_error_string(code));
+    return below_.failure(is_trusted_ ? error_kind::network : error_kind::tls, "TLS with " + peer + " failed: " + text);
   }
 
   tcp_connection& below_;
@@ -4786,9 +4549,7 @@ class tls_connection {
   bool has_failed_ = false;
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_TLS_HPP
@@ -4799,14 +4560,12 @@ class tls_connection {
 #define CIBMTR_AUTH_DETAIL_NET_HTTP_RESPONSE_READER_HPP
 
 #if CIBMTR_AUTH_HTTPS
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Writes at least one and at most so many bytes and returns how many; 0 at the end. May throw.
 using byte_source = std::function<std::size_t(char*, std::size_t)>;
 
-/// Not a general parser: framing that two readers may understand differently is refused.
+/// Framing that two readers may understand differently is rejected.
 class http_response_reader {
  public:
   /// `name` is what errors call the peer.
@@ -4827,9 +4586,11 @@ class http_response_reader {
     http_response response;
     try {
       read_head(response);
-      read_body(response, method, max_size);
+      if (method != "HEAD" && method != "CONNECT" && status_ != 101 && status_ != 204 && status_ != 304) {
+        read_body(response.headers, max_size);
+      }
     } catch (error const&) {
-      if (response.status == 0 || (response.status >= 200 && response.status <= 299)) {
+      if (response.status == 0 || is_success()) {
         throw;
       }
     }
@@ -4840,72 +4601,52 @@ class http_response_reader {
  private:
   using fields = std::vector<std::pair<std::string, std::string>>;
 
-  static constexpr std::size_t max_lines = 64 * 1024;
-
+  /// RFC 9112, section 4. Some servers leave out the space before an empty reason phrase.
   void read_head(http_response& response) {
     for (bool is_interim = true; is_interim;) {
-      status_ = status_of(read_line());
-      is_interim = status_ < 200 && status_ != 101;  // behind a 101 speaks another protocol
+      std::string const line = read_line();
+      require_valid(line.size() >= 12 && line.compare(0, 7, "HTTP/1.") == 0 && is_number(line.substr(7, 1)) &&
+                        line[8] == ' ' && line[9] >= '1' && line[9] <= '5' && is_number(line.substr(10, 2)) &&
+                        (line.size() == 12 || line[12] == ' '),
+                    "a bad status line");
+      status_ = std::stoi(line.substr(9, 3));
+      is_interim = status_ < 200 && status_ != 101;  // after a 101 comes another protocol
       response.status = is_interim ? 0 : status_;
       response.headers.clear();
       read_fields(response.headers);
     }
   }
 
-  /// RFC 9112, section 4. Some servers leave out the space before an empty reason phrase.
-  int status_of(std::string const& line) const {
-    bool const is_http = line.size() >= 12 && line.compare(0, 7, "HTTP/1.") == 0 && is_number(line.substr(7, 1)) &&
-                         line[8] == ' ' && is_number(line.substr(9, 3)) && (line.size() == 12 || line[12] == ' ');
-    int const status = is_http ? std::stoi(line.substr(9, 3)) : 0;
-    if (status < 100 || status > 599) {
-      throw invalid("a bad status line");
-    }
-    return status;
-  }
-
+  /// RFC 9112, section 5: neither folded nor with a space before the colon.
   void read_fields(fields& to) {
     for (std::string line = read_line(); !line.empty(); line = read_line()) {
       std::size_t const colon = line.find(':');
-      std::string const name = line.substr(0, colon);
-      bool const is_token = name.find_first_not_of(
-                                "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "abcdefghijklmnopqrstuvwxyz") == std::string::npos;
-      if (name.empty() || colon == std::string::npos || !is_token) {
-        throw invalid("a bad header line");  // folded, or with a space before the colon (sections 5.1 and 5.2)
-      }
-      to.emplace_back(name, trim(line.substr(colon + 1)));
+      std::size_t const not_token =
+          line.find_first_not_of("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+      require_valid(colon != 0 && colon != std::string::npos && colon == not_token, "a bad header line");
+      to.emplace_back(line.substr(0, colon), trim(line.substr(colon + 1)));
     }
   }
 
   /// RFC 9112, section 6.3.
-  void read_body(http_response const& response, std::string const& method, std::size_t max_size) {
-    if (method == "HEAD" || method == "CONNECT" || status_ == 101 || status_ == 204 || status_ == 304) {
-      return;
-    }
+  void read_body(fields const& headers, std::size_t max_size) {
     bool is_chunked = false;
     std::string length;
-    for (auto const& field : response.headers) {
+    for (auto const& field : headers) {
       if (iequals(field.first, "Transfer-Encoding")) {
-        if (is_chunked || !iequals(field.second, "chunked")) {
-          throw invalid("a transfer coding other than chunked");
-        }
+        require_valid(!is_chunked && iequals(field.second, "chunked"), "a transfer coding other than chunked");
         is_chunked = true;
       } else if (iequals(field.first, "Content-Length")) {
-        if (!is_number(field.second) || (!length.empty() && length != field.second)) {
-          throw invalid("a Content-Length that is not a number, or two that differ");
-        }
+        require_valid(is_number(field.second) && (length.empty() || length == field.second),
+                      "a Content-Length that is not a number, or two that differ");
         length = field.second;
       }
     }
-    if (is_chunked && !length.empty()) {
-      throw invalid("a Content-Length beside chunks");
-    }
+    require_valid(!is_chunked || length.empty(), "a Content-Length beside chunks");
     if (is_chunked) {
       read_chunks(max_size);
     } else if (!length.empty()) {
-      std::uint64_t const size = number(length, 10);
-      grow_body(static_cast<std::size_t>((std::min<std::uint64_t>)(size, max_size)));
-      read_content(size, max_size);
+      read_content(std::strtoull(length.c_str(), nullptr, 10), max_size);
     } else {
       while (next_ < filled_ || fill()) {
         read_content(filled_ - next_, max_size);
@@ -4913,90 +4654,64 @@ class http_response_reader {
     }
   }
 
-  /// RFC 9112, section 7.1.
+  /// RFC 9112, section 7.1. Drops the trailers.
   void read_chunks(std::size_t max_size) {
     for (;;) {
       std::string const line = read_line();
       std::size_t const digits = (std::min)(line.find_first_not_of("0123456789ABCDEFabcdef"), line.size());
       std::size_t const extension = line.find_first_not_of(" \t", digits);
-      if (digits == 0 || (extension != std::string::npos && line[extension] != ';')) {
-        throw invalid("a bad chunk size");
-      }
-      std::uint64_t const size = number(line.substr(0, digits), 16);
+      require_valid(digits > 0 && (extension == std::string::npos || line[extension] == ';'), "a bad chunk size");
+      auto const size = std::strtoull(line.substr(0, digits).c_str(), nullptr, 16);
       if (size == 0) {
         break;
       }
       read_content(size, max_size);
-      lines_ -= (std::min)(lines_, size);  // a long body may come in small chunks
-      if (!read_line().empty()) {
-        throw invalid("a chunk that is longer than its size");
-      }
+      lines_size_ -= (std::min)(lines_size_, size);  // a long body may come in small chunks
+      require_valid(read_line().empty(), "a chunk that is longer than its size");
     }
     fields trailers;
     read_fields(trailers);
   }
 
-  void read_content(std::uint64_t size, std::size_t max_size) {
+  /// Of a failure that is too long, reads what is allowed.
+  void read_content(unsigned long long size, std::size_t max_size) {
     std::size_t const allowed = max_size - body_.size();
+    std::size_t left = size <= allowed ? static_cast<std::size_t>(size) : is_success() ? 0 : allowed;
+    while (left > 0) {
+      require_more();
+      std::size_t const length = (std::min)(left, filled_ - next_);
+      if (length > body_.capacity() - body_.size()) {  // growing by itself would leave a copy behind
+        std::string grown;
+        grown.reserve(2 * body_.capacity() + left);
+        body_.swap(grown.append(body_));
+        wipe(grown);
+      }
+      body_.append(buffer_, next_, length);
+      next_ += length;
+      left -= length;
+    }
     if (size > allowed) {
-      append(allowed);
       throw error(
           error_kind::invalid_response,
           name_ + " sent more than the " + std::to_string(max_size) + " bytes that are allowed (max_response_size)",
           status_);
     }
-    for (std::size_t left = static_cast<std::size_t>(size); left > 0; left -= append(left)) {
-      require_more();
-    }
   }
 
-  /// Appends what the buffer has, at most so much.
-  std::size_t append(std::size_t size) {
-    std::size_t const length = (std::min)(size, filled_ - next_);
-    if (length > body_.capacity() - body_.size()) {
-      grow_body(2 * body_.capacity() + length);
-    }
-    body_.append(buffer_, next_, length);
-    next_ += length;
-    return length;
-  }
-
-  /// Not by `reserve` alone, which leaves a copy behind.
-  void grow_body(std::size_t capacity) {
-    std::string grown;
-    grown.reserve(capacity);
-    grown.append(body_);
-    wipe(body_);
-    body_.swap(grown);
-  }
-
-  /// The next line without its CR LF, which nothing else may replace (RFC 9112, section 2.2).
+  /// Without its CR LF, which nothing else may replace (RFC 9112, section 2.2).
   std::string read_line() {
     std::string line;
-    for (bool has_ended = false; !has_ended;) {
+    while (line.empty() || line.back() != '\n') {
       require_more();
-      char const* const begin = buffer_.data() + next_;
-      char const* const end = buffer_.data() + filled_;
-      char const* const line_feed = std::find(begin, end, '\n');
-      has_ended = line_feed != end;
-      std::size_t const length = static_cast<std::size_t>(line_feed - begin) + (has_ended ? 1 : 0);
-      lines_ += length;
-      if (lines_ > max_lines) {
-        throw invalid("more than 64 KiB of header and chunk lines");
-      }
-      line.append(buffer_, next_, length);
-      next_ += length;
+      char const c = buffer_[next_++];
+      bool const is_text = c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7F');
+      bool const is_after_cr = !line.empty() && line.back() == '\r';
+      require_valid(++lines_size_ <= 64 * 1024, "more than 64 KiB of header and chunk lines");
+      require_valid(is_after_cr ? c == '\n' : is_text || c == '\r',
+                    "a control character, or a line that ends without CR LF");
+      line += c;
     }
-    if (line.size() < 2 || line[line.size() - 2] != '\r') {
-      throw invalid("a line that does not end in CR LF");
-    }
-    line.resize(line.size() - 2);
-    for (char const c : line) {
-      if ((c >= '\0' && c < ' ' && c != '\t') || c == '\x7F') {
-        throw invalid("a control character in a line");
-      }
-    }
-    return line;
+    return line.substr(0, line.size() - 2);
   }
 
   void require_more() {
@@ -5006,28 +4721,19 @@ class http_response_reader {
                                            "network and the proxy");
     }
   }
-
   bool fill() {
     next_ = filled_ = 0;
     filled_ = source_(&buffer_[0], buffer_.size());
     return filled_ > 0;
   }
 
-  /// Digits of that base; the largest number if there are too many.
-  static std::uint64_t number(std::string const& digits, unsigned base) {
-    constexpr std::uint64_t max = (std::numeric_limits<std::uint64_t>::max)();
-    std::uint64_t value = 0;
-    for (char const c : digits) {
-      auto const digit = static_cast<unsigned>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-      value = value > (max - digit) / base ? max : value * base + digit;
+  bool is_success() const { return status_ >= 200 && status_ <= 299; }
+  void require_valid(bool is_valid, char const* problem) const {
+    if (!is_valid) {
+      throw error(error_kind::invalid_response,
+                  name_ + " sent a response that is not valid HTTP (" + problem + "): check the URL and the proxy",
+                  status_);
     }
-    return value;
-  }
-
-  error invalid(std::string const& problem) const {
-    return error(error_kind::invalid_response,
-                 name_ + " sent a response that is not valid HTTP (" + problem + "): check the URL and the proxy",
-                 status_);
   }
 
   std::string const name_;
@@ -5035,14 +4741,12 @@ class http_response_reader {
   std::string buffer_;
   std::size_t next_ = 0;
   std::size_t filled_ = 0;
-  std::uint64_t lines_ = 0;  ///< bytes of lines so far
+  unsigned long long lines_size_ = 0;
   int status_ = 0;
   std::string body_;
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_HTTP_RESPONSE_READER_HPP
@@ -5053,9 +4757,7 @@ class http_response_reader {
 #define CIBMTR_AUTH_DETAIL_NET_PROXY_HPP
 
 #if CIBMTR_AUTH_HTTPS
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Whether an entry of `NO_PROXY` names this host, as curl reads it: `*`, or the host or a domain above it, with or
 /// without a leading dot and a port. Addresses are compared as text; ranges are not supported.
@@ -5073,13 +4775,15 @@ inline bool is_exempt(url const& destination, std::string entry) {
   if (entry.size() > 2 && entry.front() == '[' && entry.back() == ']') {
     entry = entry.substr(1, entry.size() - 2);
   }
+  entry = without_final_dot(entry);
   std::string const host = without_final_dot(destination.host);
-  bool const is_address =  // no domain is above it
-      host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos;
-  if (entry == "*" || is_address) {
-    return entry == "*" || iequals(entry, host);
+  if (entry == "*" || iequals(entry, host)) {
+    return true;
   }
-  entry = without_final_dot(entry.erase(0, entry.find_first_not_of('.')));
+  if (host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos) {
+    return false;  // no domain is above an address
+  }
+  entry.erase(0, entry.find_first_not_of('.'));
   std::size_t const start = host.size() - (std::min)(entry.size(), host.size());
   return !entry.empty() && iequals(entry, host.substr(start)) && (start == 0 || host[start - 1] == '.');
 }
@@ -5138,11 +4842,12 @@ inline url proxy_for(url const& to, https_options const& options) {
 
 /// 16 bits, never 0, that differ between proxy logins in all likelihood and reveal none; 0 without a login.
 inline unsigned login_hash(url const& proxy) {
-  secret const login(proxy.authority() + " " + percent_decode(proxy.user_info));
   std::uint32_t hash = 2166136261U;  // FNV-1a
-  for (char const c : login.reveal()) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  }
+  secret const login(percent_decode(proxy.user_info));
+  auto const add = [&hash](char c) { hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U; };
+  std::string const server = proxy.authority();
+  std::for_each(server.begin(), server.end(), add);
+  std::for_each(login.reveal().begin(), login.reveal().end(), add);
   hash = (hash ^ hash >> 16) & 0xFFFFU;
   return proxy.user_info.empty() ? 0 : (std::max<unsigned>)(hash, 1);
 }
@@ -5216,7 +4921,7 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
     secret const login(percent_decode(proxy.user_info));
     secret const encoded(base64_encode(login.reveal()));
     request.reserve(request.size() + encoded.reveal().size() + 64);
-    request += "Proxy-Authorization: Basic " + encoded.reveal() + "\r\n";
+    request.append("Proxy-Authorization: Basic ").append(encoded.reveal()).append("\r\n");
   }
   request += "\r\n";
   secret const sent(std::move(request));
@@ -5246,9 +4951,7 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
   }
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_PROXY_HPP
@@ -5259,9 +4962,7 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
 #define CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
 
 #if CIBMTR_AUTH_HTTPS
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// The request as it is sent (RFC 9112), in memory that never moves, so that no copy of a secret stays behind.
 inline secret request_bytes(http_request const& request, url const& to) {
@@ -5340,11 +5041,11 @@ inline http_response exchange(http_request const& request, https_options const& 
   sigpipe_guard const no_signal;
   auto const addresses = look_up(first.host, first.port, first_name);
   deadline const end(options.timeout, options.is_cancelled);
-  tcp_connection below(connection_race().run(interleave(addresses), first_name, end, options.connect_timeout),
-                       first_name, end);
+  tcp_connection below(connect_to_first(interleave(addresses), first_name, end, options.connect_timeout), first_name,
+                       end);
   https_peer facts;
   facts.proxy = is_direct ? "" : proxy.authority();
-  facts.address = peer_of(below.socket()).text();
+  facts.address = below.peer_address();
   if (!is_direct) {
     open_tunnel(below, proxy, to);
     below.rename(to.authority() + " (through the proxy " + proxy.authority() + ")");
@@ -5371,9 +5072,7 @@ inline http_response exchange(http_request const& request, https_options const& 
   return send_and_receive(secured, below.name(), request, bytes, options.max_response_size);
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP
@@ -5386,8 +5085,7 @@ inline http_response exchange(http_request const& request, https_options const& 
 #if CIBMTR_AUTH_HTTPS
 #include <openssl/ssl.h>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
 /// For a diagnosis: `observer` learns whom each exchange talks to, before anything is sent.
@@ -5416,8 +5114,7 @@ inline transport https_transport(https_options const& options = https_options())
   return detail::https_transport_with_observer(options, nullptr);
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 #endif
 
 #endif  // CIBMTR_AUTH_HTTPS_HPP
@@ -5435,8 +5132,7 @@ inline transport https_transport(https_options const& options = https_options())
     "httplib_transport needs TLS: compile all files with -DCPPHTTPLIB_OPENSSL_SUPPORT; or set CIBMTR_AUTH_HTTPLIB to 0"
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
 struct wiped_httplib_request : httplib::Request {
@@ -5593,8 +5289,7 @@ inline transport httplib_transport(std::function<void(httplib::Client&)> set_up 
   return [set_up](http_request const& request) { return detail::exchange_over_httplib(request, set_up); };
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 #endif
 
 #endif  // CIBMTR_AUTH_HTTPLIB_TRANSPORT_HPP
@@ -5604,8 +5299,7 @@ inline transport httplib_transport(std::function<void(httplib::Client&)> set_up 
 #ifndef CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 #define CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
 /// What the options say, with its transport still to be chosen.
@@ -5616,8 +5310,7 @@ inline renewal_tools tools_without_transport(token_cache_options const& options)
   renewal_tools tools;
   tools.send = options.transport;
   tools.store = options.cache_directory.empty() ? options.store : std::make_shared<file_store>(options.cache_directory);
-  tools.is_fake_clock = options.clock != nullptr;
-  tools.now = tools.is_fake_clock ? options.clock : clock_function(boot_clock::now);
+  tools.clock = options.clock;
   tools.timeout = (std::min<std::chrono::milliseconds>)(options.https.timeout, std::chrono::hours(24));
   tools.is_cancelled = options.https.is_cancelled;
   return tools;
@@ -5660,8 +5353,7 @@ static inline token request_token(environment const& where, credentials const& o
   return detail::request_one_token(tools, used);
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP
 

@@ -19,9 +19,7 @@ struct cibmtr_tokens {
 
 namespace {
 
-std::string text(char const* value) {
-  return value ? value : "";
-}
+std::string text(char const* value) { return value ? value : ""; }
 
 auth::environment environment_named(std::string const& name) {
   auth::detail::require(name.empty() || name == "test" || name == "external-test" || name == "production",
@@ -71,9 +69,7 @@ EXPORTED cibmtr_tokens* cibmtr_tokens_create(cibmtr_options const* given, char* 
   return tokens;
 }
 
-EXPORTED void cibmtr_tokens_destroy(cibmtr_tokens* tokens) {
-  delete tokens;
-}
+EXPORTED void cibmtr_tokens_destroy(cibmtr_tokens* tokens) { delete tokens; }
 
 EXPORTED int cibmtr_authorization(cibmtr_tokens* tokens, char* value, size_t value_size, char* error,
                                   size_t error_size) {

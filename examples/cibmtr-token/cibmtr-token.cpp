@@ -50,9 +50,7 @@ void print_finding(std::string const& subject, std::string const& finding, bool 
   print((is_ok ? "ok  " : "no  ") + subject + padding + finding + "\n");
 }
 
-void note(std::string const& text) {
-  std::fprintf(stderr, "cibmtr-token: note: %s\n", text.c_str());
-}
+void note(std::string const& text) { std::fprintf(stderr, "cibmtr-token: note: %s\n", text.c_str()); }
 
 auth::environment chosen_environment(arguments const& given) {
   auth::environment chosen = auth::default_environment();

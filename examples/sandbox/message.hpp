@@ -41,13 +41,9 @@ struct response {
 
 using json = picojson::object;
 
-inline picojson::value text(std::string const& value) {
-  return picojson::value(value);
-}
+inline picojson::value text(std::string const& value) { return picojson::value(value); }
 
-inline picojson::value number(double value) {
-  return picojson::value(value);
-}
+inline picojson::value number(double value) { return picojson::value(value); }
 
 inline response json_response(int status, json const& body, std::string const& content_type = "application/json") {
   return response(status, {}, content_type, picojson::value(body).serialize());

@@ -12,8 +12,7 @@
 #include <cibmtr_auth/detail/net/signals.hpp>
 #include <cibmtr_auth/token_cache.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Owns a thread that checks at once, and then every second, whether a renewal is due. The thread blocks all
 /// asynchronous signals. Failures show in the cache's status and events. The destructor waits for a request in flight and
@@ -66,7 +65,6 @@ class background_renewer {
   detail::per_process<worker> worker_;
 };
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_BACKGROUND_RENEWER_HPP

@@ -7,8 +7,7 @@
 #include <cstddef>
 #include <string>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Padded base64 of any bytes, on one line: a line break would end the `Authorization` header that the text is used in.
 /// Allocates once, so that no copy of a secret is left behind. Source: RFC 4648, section 4.
@@ -28,7 +27,6 @@ inline std::string base64_encode(std::string const& bytes) {
   return text;
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_BASE64_HPP

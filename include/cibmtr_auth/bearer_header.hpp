@@ -7,8 +7,7 @@
 #include <cibmtr_auth/detail/encoding/url.hpp>
 #include <cibmtr_auth/token_cache.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// The header field that carries a token (RFC 6750, section 2.1): `{"Authorization", "Bearer ..."}`, the form in which
 /// HTTP clients take it. Throws `configuration` for an empty token.
@@ -87,11 +86,8 @@ inline transport authorized(token_cache const& tokens, transport const& send) {
 }
 
 /// The same over the transport of the cache, so that one CA file and one proxy serve both.
-inline transport authorized(token_cache const& tokens) {
-  return authorized(tokens, tokens.cache_->api_transport());
-}
+inline transport authorized(token_cache const& tokens) { return authorized(tokens, tokens.cache_->api_transport()); }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_BEARER_HEADER_HPP

@@ -10,8 +10,7 @@
 #include <time.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Time since boot, including time asleep: a token ages while a machine sleeps, and does not when somebody sets the
 /// system clock. `CLOCK_BOOTTIME` on Linux (clock_gettime(2)); elsewhere `steady_clock`, which counts sleep on Windows
@@ -34,7 +33,6 @@ struct boot_clock {
   }
 };
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_BOOT_CLOCK_HPP

@@ -15,8 +15,7 @@
 #include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/error.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// How client id and secret are encoded inside the Basic value. The bytes differ only for characters that Okta never
 /// generates but an administrator may choose.
@@ -57,9 +56,7 @@ inline bool is_scope(std::string const& text) {
          text.front() != ' ' && text.back() != ' ' && text.find("  ") == std::string::npos;
 }
 
-inline bool uses_password_grant(credentials const& c) {
-  return !c.username.empty();
-}
+inline bool uses_password_grant(credentials const& c) { return !c.username.empty(); }
 
 inline bool are_equal(credentials const& a, credentials const& b) {
   return a.client_id == b.client_id && a.client_secret.reveal() == b.client_secret.reveal() && a.scope == b.scope &&
@@ -198,7 +195,6 @@ inline credentials credentials_from_file(std::string const& path) {
   return c;
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_CREDENTIALS_HPP

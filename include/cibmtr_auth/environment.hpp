@@ -8,8 +8,7 @@
 
 #include <cibmtr_auth/config.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Credentials of one environment are rejected by the others. Each grant has its own authorization server; only the URL
 /// that the grant needs must be set. For another environment fill in a struct of your own.
@@ -64,7 +63,6 @@ static inline environment default_environment() {
                            CIBMTR_AUTH_TOKEN_URL, CIBMTR_AUTH_API_URL);
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_ENVIRONMENT_HPP

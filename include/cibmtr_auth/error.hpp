@@ -12,8 +12,7 @@
 
 #include <cibmtr_auth/config.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Few and stable; each has one remedy, which the message spells out.
 enum class error_kind {
@@ -95,7 +94,6 @@ inline void require(bool is_met, std::string const& subject, std::string const& 
 }
 
 }  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_ERROR_HPP

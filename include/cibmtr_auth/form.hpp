@@ -10,8 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Names and values in the order in which they are sent; any bytes.
 using form_fields = std::vector<std::pair<std::string, std::string>>;
@@ -68,7 +67,6 @@ inline std::string form_encode(form_fields const& fields) {
   return body;
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_FORM_HPP

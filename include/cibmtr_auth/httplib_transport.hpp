@@ -19,8 +19,7 @@
     "httplib_transport needs TLS: compile all files with -DCPPHTTPLIB_OPENSSL_SUPPORT; or set CIBMTR_AUTH_HTTPLIB to 0"
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
 struct wiped_httplib_request : httplib::Request {
@@ -177,8 +176,7 @@ inline transport httplib_transport(std::function<void(httplib::Client&)> set_up 
   return [set_up](http_request const& request) { return detail::exchange_over_httplib(request, set_up); };
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 #endif
 
 #endif  // CIBMTR_AUTH_HTTPLIB_TRANSPORT_HPP

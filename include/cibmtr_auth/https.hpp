@@ -9,8 +9,7 @@
 #if CIBMTR_AUTH_HTTPS
 #include <openssl/ssl.h>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
 /// For a diagnosis: `observer` learns whom each exchange talks to, before anything is sent.
@@ -39,8 +38,7 @@ inline transport https_transport(https_options const& options = https_options())
   return detail::https_transport_with_observer(options, nullptr);
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 #endif
 
 #endif  // CIBMTR_AUTH_HTTPS_HPP

@@ -8,8 +8,7 @@
 #include <cibmtr_auth/detail/sharing/file_store.hpp>
 #include <cibmtr_auth/https.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
 /// What the options say, with its transport still to be chosen.
@@ -63,7 +62,6 @@ static inline token request_token(environment const& where, credentials const& o
   return detail::request_one_token(tools, used);
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_MAKE_TOKEN_CACHE_HPP

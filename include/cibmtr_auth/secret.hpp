@@ -9,8 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
 /// Overwrites every byte the string owns, also those past its end, and empties it. Writes through a volatile pointer
@@ -59,7 +58,6 @@ class secret {
   std::string text_;
 };
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_SECRET_HPP

@@ -11,8 +11,7 @@
 #include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/secret.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
 /// RFC 6750, section 2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
@@ -122,7 +121,6 @@ inline bool is_fresh(token const& one, boot_clock::time_point now) noexcept {
 }
 
 }  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_TOKEN_HPP

@@ -10,8 +10,7 @@
 #include <cibmtr_auth/token_store.hpp>
 #include <cibmtr_auth/transport.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// A snapshot for a log or a health check; never contains the token. Durations are rounded up to seconds and never
 /// negative.
@@ -131,7 +130,6 @@ class token_cache {
   std::shared_ptr<detail::cache_interface> cache_;
 };
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_TOKEN_CACHE_HPP

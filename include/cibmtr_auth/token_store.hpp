@@ -9,8 +9,7 @@
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/secret.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Text that several processes or machines share, under a key that the cache computes: 1 to 64 characters of
 /// `[a-z0-9_]`. The text contains a token, so treat it like one. Both functions may throw: then the cache works
@@ -54,7 +53,6 @@ inline std::string default_cache_directory() {
 #endif
 }
 
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_TOKEN_STORE_HPP

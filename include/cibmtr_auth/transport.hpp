@@ -12,8 +12,7 @@
 #include <cibmtr_auth/error.hpp>
 #include <cibmtr_auth/secret.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
+namespace cibmtr_auth { inline namespace v1_0 {
 
 /// A request to the token server or to the API. Header values and body are secrets because most of them are.
 struct http_request {
@@ -101,7 +100,6 @@ inline bool has_header(http_request const& request, std::string const& name) {
 }
 
 }  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_TRANSPORT_HPP

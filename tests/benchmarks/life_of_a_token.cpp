@@ -68,9 +68,7 @@ constexpr int left = 24;
 constexpr int top = 96;
 constexpr int row = 34;
 
-int x_of(int minute) {
-  return left + 7 * minute;
-}
+int x_of(int minute) { return left + 7 * minute; }
 
 std::string bar(int from, int to, int y, std::string const& style) {
   return "<rect x=\"" + std::to_string(x_of(from)) + "\" y=\"" + std::to_string(y) + "\" width=\"" +
@@ -138,6 +136,4 @@ std::string picture() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  return tests::draw_or_check(argc, argv, picture());
-}
+int main(int argc, char** argv) { return tests::draw_or_check(argc, argv, picture()); }

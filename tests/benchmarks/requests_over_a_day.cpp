@@ -140,6 +140,4 @@ std::string picture() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  return tests::draw_or_check(argc, argv, picture());
-}
+int main(int argc, char** argv) { return tests::draw_or_check(argc, argv, picture()); }

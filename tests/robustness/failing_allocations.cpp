@@ -54,36 +54,16 @@ void deallocate(void* memory) {
 
 }  // namespace
 
-void* operator new(std::size_t size) {
-  return allocate_or_throw(size);
-}
-void* operator new[](std::size_t size) {
-  return allocate_or_throw(size);
-}
-void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
-  return allocate(size);
-}
-void* operator new[](std::size_t size, std::nothrow_t const&) noexcept {
-  return allocate(size);
-}
-void operator delete(void* memory) noexcept {
-  deallocate(memory);
-}
-void operator delete[](void* memory) noexcept {
-  deallocate(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  deallocate(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  deallocate(memory);
-}
-void operator delete(void* memory, std::nothrow_t const&) noexcept {
-  deallocate(memory);
-}
-void operator delete[](void* memory, std::nothrow_t const&) noexcept {
-  deallocate(memory);
-}
+void* operator new(std::size_t size) { return allocate_or_throw(size); }
+void* operator new[](std::size_t size) { return allocate_or_throw(size); }
+void* operator new(std::size_t size, std::nothrow_t const&) noexcept { return allocate(size); }
+void* operator new[](std::size_t size, std::nothrow_t const&) noexcept { return allocate(size); }
+void operator delete(void* memory) noexcept { deallocate(memory); }
+void operator delete[](void* memory) noexcept { deallocate(memory); }
+void operator delete(void* memory, std::size_t) noexcept { deallocate(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { deallocate(memory); }
+void operator delete(void* memory, std::nothrow_t const&) noexcept { deallocate(memory); }
+void operator delete[](void* memory, std::nothrow_t const&) noexcept { deallocate(memory); }
 
 using namespace cibmtr_auth;
 using std::chrono::hours;
@@ -448,9 +428,7 @@ TEST_CASE("the ladder's bound holds when memory is short") {
   fail_each_allocation<get_without_response<sharing::none>>();
   fail_each_allocation<get_without_response<sharing::store>>();
 }
-TEST_CASE("a living token is given however short memory is") {
-  fail_each_allocation<get_of_a_cached_token>();
-}
+TEST_CASE("a living token is given however short memory is") { fail_each_allocation<get_of_a_cached_token>(); }
 TEST_CASE("a living token survives a renewal when memory is short") {
   fail_each_allocation<renewal_of_an_old_token<sharing::none>>();
   fail_each_allocation<renewal_of_an_old_token<sharing::store>>();
@@ -469,9 +447,7 @@ TEST_CASE("an API call renews at most once when memory is short") {
   fail_each_allocation<call_with_a_dead_token>();
   fail_each_allocation<authorized_call>();
 }
-TEST_CASE("a single token costs one request when memory is short") {
-  fail_each_allocation<single_token>();
-}
+TEST_CASE("a single token costs one request when memory is short") { fail_each_allocation<single_token>(); }
 TEST_CASE("a folder that cannot be read or written when memory is short costs the sharing, never the token") {
   fail_each_allocation<loading_from_a_folder>();
   fail_each_allocation<saving_to_a_folder>();

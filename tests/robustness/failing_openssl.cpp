@@ -17,15 +17,11 @@ bool fails() {
   ++allocations;
   return failing_allocation > 0 && --failing_allocation == 0;
 }
-void* allocate(std::size_t size, char const*, int) {
-  return fails() ? nullptr : std::malloc(size);
-}
+void* allocate(std::size_t size, char const*, int) { return fails() ? nullptr : std::malloc(size); }
 void* reallocate(void* memory, std::size_t size, char const*, int) {
   return fails() ? nullptr : std::realloc(memory, size);
 }
-void release(void* memory, char const*, int) {
-  std::free(memory);
-}
+void release(void* memory, char const*, int) { std::free(memory); }
 
 bool are_in_place = false;
 __attribute__((no_sanitize("address", "thread", "undefined"))) void put_in_place() {
@@ -50,9 +46,7 @@ using namespace cibmtr_auth;
 
 namespace {
 
-bool is_thorough() {
-  return std::getenv("CIBMTR_AUTH_EVERY_ALLOCATION") != nullptr;
-}
+bool is_thorough() { return std::getenv("CIBMTR_AUTH_EVERY_ALLOCATION") != nullptr; }
 
 struct outcome {
   long allocations = 0;

@@ -73,9 +73,7 @@ http_response granted(std::string const& value, seconds lifetime = minutes(30)) 
                    std::to_string(lifetime.count()) + "}"};
 }
 
-http_response rejected() {
-  return {400, R"({"error":"invalid_grant"})"};
-}
+http_response rejected() { return {400, R"({"error":"invalid_grant"})"}; }
 
 /// The real time, so much later.
 std::function<boot_clock::time_point()> later(std::chrono::nanoseconds by) {

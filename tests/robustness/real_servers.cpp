@@ -35,9 +35,7 @@ struct real_server {
   }
 };
 
-credentials account() {
-  return credentials_from_file(variable("CIBMTR_TEST_ACCOUNT_FILE"));
-}
+credentials account() { return credentials_from_file(variable("CIBMTR_TEST_ACCOUNT_FILE")); }
 
 credentials without_user(credentials sender) {
   sender.username.clear();

@@ -235,9 +235,7 @@ std::vector<reading> read_by_curl(server const& from, std::size_t count) {
 }
 
 /// Length and bytes.
-void write_text(std::ostream& to, std::string const& text) {
-  to << text.size() << ' ' << text;
-}
+void write_text(std::ostream& to, std::string const& text) { to << text.size() << ' ' << text; }
 std::string read_text(std::istream& from) {
   std::size_t size = 0;
   from >> size;

@@ -60,24 +60,12 @@ void deallocate(void* memory) {
 
 }  // namespace
 
-void* operator new(std::size_t size) {
-  return allocate(size);
-}
-void* operator new[](std::size_t size) {
-  return allocate(size);
-}
-void operator delete(void* memory) noexcept {
-  deallocate(memory);
-}
-void operator delete[](void* memory) noexcept {
-  deallocate(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  deallocate(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  deallocate(memory);
-}
+void* operator new(std::size_t size) { return allocate(size); }
+void* operator new[](std::size_t size) { return allocate(size); }
+void operator delete(void* memory) noexcept { deallocate(memory); }
+void operator delete[](void* memory) noexcept { deallocate(memory); }
+void operator delete(void* memory, std::size_t) noexcept { deallocate(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { deallocate(memory); }
 
 namespace {
 

@@ -69,9 +69,7 @@ inline cibmtr_auth::error failure(std::string const& url, cibmtr_auth::https_opt
   return failure(cibmtr_auth::http_request{"POST", url, {}, "body"}, options);
 }
 
-inline bool contains(std::string const& text, std::string const& part) {
-  return text.find(part) != std::string::npos;
-}
+inline bool contains(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace tests
 

@@ -26,9 +26,7 @@ inline cibmtr_auth::error unreachable() {
 inline cibmtr_auth::error no_response() {
   return cibmtr_auth::error(cibmtr_auth::error_kind::timed_out, "no response");
 }
-inline cibmtr_auth::http_response unavailable() {
-  return cibmtr_auth::http_response(503, "");
-}
+inline cibmtr_auth::http_response unavailable() { return cibmtr_auth::http_response(503, ""); }
 inline cibmtr_auth::http_response rejected() {
   return cibmtr_auth::http_response(401, R"({"error":"invalid_client"})");
 }

@@ -96,13 +96,9 @@ std::string file_problem(std::string const& content) {
   return message;
 }
 
-void read_env() {
-  credentials_from_env();
-}
+void read_env() { credentials_from_env(); }
 
-bool contains(std::string const& text, std::string const& part) {
-  return text.find(part) != std::string::npos;
-}
+bool contains(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

@@ -19,9 +19,7 @@ bool are_equal(environment const& a, environment const& b) {
          a.client_credentials_token_url == b.client_credentials_token_url && a.api_url == b.api_url;
 }
 
-std::string host(std::string const& text) {
-  return cibmtr_auth::detail::parse_url(text, "URL").host;
-}
+std::string host(std::string const& text) { return cibmtr_auth::detail::parse_url(text, "URL").host; }
 
 }  // namespace
 

@@ -31,9 +31,7 @@ namespace {
 
 bool const is_oldest = std::string(CPPHTTPLIB_VERSION).compare(0, 5, "0.11.") == 0;
 
-bool contains(std::string const& text, std::string const& part) {
-  return text.find(part) != std::string::npos;
-}
+bool contains(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
 
 /// What a server received, from whichever thread.
 class record {
@@ -115,9 +113,7 @@ http_request post(std::string const& url) {
 std::string const no_content = "HTTP/1.1 204 No Content\r\n\r\n";
 
 volatile std::sig_atomic_t signals = 0;
-void count_signal(int) {
-  signals = signals + 1;
-}
+void count_signal(int) { signals = signals + 1; }
 
 }  // namespace
 

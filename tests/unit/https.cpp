@@ -30,9 +30,7 @@ using tests::raw_server;
 
 namespace {
 
-credentials as_client(sandbox::account const& user) {
-  return {user.client_id, user.client_secret, user.scope, "", ""};
-}
+credentials as_client(sandbox::account const& user) { return {user.client_id, user.client_secret, user.scope, "", ""}; }
 
 credentials as_user(sandbox::account const& user) {
   return {user.client_id, user.client_secret, user.scope, user.username, user.password};

@@ -24,9 +24,7 @@ using tests::token_server;
 
 namespace {
 
-bool contains(std::string const& text, std::string const& part) {
-  return text.find(part) != std::string::npos;
-}
+bool contains(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
 
 token request(token_server& server, token_cache_options const& base = {}) {
   return request_token(test_environment(), some_credentials(), server.options(base));

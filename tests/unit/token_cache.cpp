@@ -33,16 +33,10 @@ error failure_of(token_cache const& tokens) {
   return tests::error_of([&tokens] { tokens.get(); });
 }
 
-boot_clock::time_point renewal_time(token const& t) {
-  return token_access::data(t)->renew_at;
-}
-boot_clock::time_point expiry(token const& t) {
-  return token_access::data(t)->expires_at;
-}
+boot_clock::time_point renewal_time(token const& t) { return token_access::data(t)->renew_at; }
+boot_clock::time_point expiry(token const& t) { return token_access::data(t)->expires_at; }
 
-bool contains(std::string const& text, std::string const& part) {
-  return text.find(part) != std::string::npos;
-}
+bool contains(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
 
 credentials with_password(std::string const& password) {
   credentials changed = some_credentials();

@@ -6,6 +6,4 @@
 
 #include "compile_once.hpp"
 
-cibmtr_auth::transport over_httplib() {
-  return cibmtr_auth::httplib_transport();
-}
+cibmtr_auth::transport over_httplib() { return cibmtr_auth::httplib_transport(); }

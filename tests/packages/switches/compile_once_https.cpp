@@ -17,6 +17,4 @@ token_cache tokens_over_https(environment const& where, credentials const& user)
   return make_token_cache(where, user, options);
 }
 
-token token_seen_with_https(token_cache const& tokens) {
-  return tokens.get();
-}
+token token_seen_with_https(token_cache const& tokens) { return tokens.get(); }

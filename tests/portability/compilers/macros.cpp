@@ -19,6 +19,4 @@
 
 #include <cibmtr_auth.hpp>
 
-int main() {
-  return min(0, max(0, 1));
-}
+int main() { return min(0, max(0, 1)); }

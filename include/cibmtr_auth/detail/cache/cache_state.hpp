@@ -11,9 +11,7 @@
 #include <cibmtr_auth/detail/cache/renewal.hpp>
 #include <cibmtr_auth/token_cache.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// One token, one mutex, one request in flight; docs/design.md has the diagram. The mutex is never locked during network
 /// I/O, nor while a store, observer, transport or clock of the program runs.
@@ -307,8 +305,6 @@ class cache_state : public cache_interface {
   std::atomic<account_ptr*> account_;  // the last member: nothing that throws may follow its `new`
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_CACHE_CACHE_STATE_HPP

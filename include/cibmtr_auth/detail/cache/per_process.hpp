@@ -10,9 +10,7 @@
 #include <pthread.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Counts the forks between this process and the first that called this. Shared libraries with hidden symbols have a
 /// count each.
@@ -70,8 +68,6 @@ class per_process {
   mutable std::atomic<entry*> current_;
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_CACHE_PER_PROCESS_HPP

@@ -13,9 +13,7 @@
 #include <cibmtr_auth/detail/sharing/record.hpp>
 #include <cibmtr_auth/token_store.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// One set of credentials, and what follows from it.
 struct account {
@@ -475,8 +473,6 @@ inline token request_one_token(renewal_tools const& tools, account const& of) {
   throw with_next_attempt(failure, result.latest.next_attempt_at, tools.read_clock(), result.is_earlier_failure());
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_CACHE_RENEWAL_HPP

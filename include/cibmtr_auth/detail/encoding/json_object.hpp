@@ -11,9 +11,7 @@
 
 #include <cibmtr_auth/secret.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 enum class json_type { null, boolean, number, string, nested };
 
@@ -162,8 +160,6 @@ inline bool json_object::read(std::string const& text) {
   return *problem_ == '\0';
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP

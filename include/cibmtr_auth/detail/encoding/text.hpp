@@ -7,9 +7,7 @@
 #include <cstddef>
 #include <string>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 inline std::string to_lower(std::string text) {
   for (char& c : text) {
@@ -19,9 +17,7 @@ inline std::string to_lower(std::string text) {
 }
 
 /// Equal but for the case of ASCII letters.
-inline bool iequals(std::string const& a, std::string const& b) {
-  return to_lower(a) == to_lower(b);
-}
+inline bool iequals(std::string const& a, std::string const& b) { return to_lower(a) == to_lower(b); }
 
 /// Without white space at either end.
 inline std::string trim(std::string const& text) {
@@ -70,8 +66,6 @@ inline bool is_utf8_text(std::string const& text) {
   return true;
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_ENCODING_TEXT_HPP

@@ -10,9 +10,7 @@
 #include <cibmtr_auth/detail/encoding/text.hpp>
 #include <cibmtr_auth/error.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// The parts of an absolute `http` or `https` URL (RFC 3986, section 3).
 struct url {
@@ -120,8 +118,6 @@ inline url parse_secure_url(std::string const& text, std::string const& field) {
   return parts;
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP

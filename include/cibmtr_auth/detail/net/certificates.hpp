@@ -26,9 +26,7 @@
 #include <dirent.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// A PEM file, a directory as `openssl rehash` makes it, or both; empty for none.
 struct certificate_authorities {
@@ -201,9 +199,7 @@ inline std::string describe_distrust(X509_STORE_CTX* chain, std::string const& h
   return about + "is not trusted: " + X509_verify_cert_error_string(code);
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_CERTIFICATES_HPP

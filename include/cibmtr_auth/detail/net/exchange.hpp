@@ -9,9 +9,7 @@
 #include <cibmtr_auth/detail/net/tls.hpp>
 
 #if CIBMTR_AUTH_HTTPS
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// The request as it is sent (RFC 9112), in memory that never moves, so that no copy of a secret stays behind.
 inline secret request_bytes(http_request const& request, url const& to) {
@@ -121,9 +119,7 @@ inline http_response exchange(http_request const& request, https_options const& 
   return send_and_receive(secured, below.name(), request, bytes, options.max_response_size);
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_EXCHANGE_HPP

@@ -10,9 +10,7 @@
 #include <cibmtr_auth/transport.hpp>
 
 #if CIBMTR_AUTH_HTTPS
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Writes at least one and at most so many bytes and returns how many; 0 at the end. May throw.
 using byte_source = std::function<std::size_t(char*, std::size_t)>;
@@ -198,9 +196,7 @@ class http_response_reader {
   std::string body_;
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_HTTP_RESPONSE_READER_HPP

@@ -14,9 +14,7 @@
 #include <cibmtr_auth/detail/oauth/attempts.hpp>
 
 #if CIBMTR_AUTH_HTTPS
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Whether an entry of `NO_PROXY` names this host, as curl reads it: `*`, or the host or a domain above it, with or
 /// without a leading dot and a port. Addresses are compared as text; ranges are not supported.
@@ -210,9 +208,7 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
   }
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_PROXY_HPP

@@ -11,9 +11,7 @@
 #include <time.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 #ifdef _WIN32
 struct sigpipe_guard {
@@ -86,8 +84,6 @@ class all_signals_blocked : signals_blocked {
 };
 #endif
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_SIGNALS_HPP

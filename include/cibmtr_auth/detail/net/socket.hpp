@@ -27,9 +27,7 @@
 #include <unistd.h>
 #endif
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 #ifndef _WIN32  // the same names as in windows.hpp
 using native_socket = int;
@@ -57,21 +55,15 @@ inline native_socket make_socket(int family, int type, int protocol) {
   return made;
 #endif
 }
-inline void close_socket(native_socket socket) {
-  close(socket);
-}
+inline void close_socket(native_socket socket) { close(socket); }
 inline int poll_sockets(pollfd* watched, std::size_t count, int milliseconds) {
   return poll(watched, static_cast<nfds_t>(count), milliseconds);
 }
-inline int socket_error() {
-  return errno;
-}
+inline int socket_error() { return errno; }
 inline bool must_wait(int code) {
   return code == EAGAIN || code == EWOULDBLOCK || code == EINPROGRESS || code == EINTR;
 }
-inline char const* describe_lookup(int code) {
-  return gai_strerror(code);
-}
+inline char const* describe_lookup(int code) { return gai_strerror(code); }
 #endif
 
 /// For poll, rounded up; 0 if it is past.
@@ -334,9 +326,7 @@ class tcp_connection {
   bool was_sent_ = false;
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_SOCKET_HPP

@@ -15,9 +15,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Whom an exchange talks to, for a diagnosis. Texts for people; those of TLS are empty for plain HTTP.
 struct https_peer {
@@ -294,9 +292,7 @@ class tls_connection {
   bool has_failed_ = false;
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_TLS_HPP

@@ -18,9 +18,7 @@
 
 #include <cstddef>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 using native_socket = SOCKET;
 using socket_chunk = int;  ///< the type of a length
@@ -43,26 +41,18 @@ inline native_socket make_socket(int family, int type, int protocol) {
   }
   return made;
 }
-inline void close_socket(native_socket socket) {
-  closesocket(socket);
-}
+inline void close_socket(native_socket socket) { closesocket(socket); }
 inline int poll_sockets(pollfd* watched, std::size_t count, int milliseconds) {
   return WSAPoll(watched, static_cast<unsigned long>(count), milliseconds);
 }
-inline int socket_error() {
-  return WSAGetLastError();
-}
-inline bool must_wait(int code) {
-  return code == WSAEWOULDBLOCK;
-}
+inline int socket_error() { return WSAGetLastError(); }
+inline bool must_wait(int code) { return code == WSAEWOULDBLOCK; }
 /// Not `gai_strerror`, which is wide under UNICODE and shares one buffer between threads.
 inline char const* describe_lookup(int code) {
   return code == WSAHOST_NOT_FOUND ? "no such host" : code == WSATRY_AGAIN ? "the name service failed" : "failed";
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 #endif
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_WINDOWS_HPP

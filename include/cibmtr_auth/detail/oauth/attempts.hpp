@@ -10,9 +10,7 @@
 #include <cibmtr_auth/boot_clock.hpp>
 #include <cibmtr_auth/error.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// The rows of the table in docs/design.md, in its order. Records hold the numbers.
 enum class attempt_row {
@@ -151,8 +149,6 @@ inline next_attempt after_failure(attempt_rule const& rule, attempt_history cons
   return next;
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_ATTEMPTS_HPP

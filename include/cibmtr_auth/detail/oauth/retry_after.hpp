@@ -9,9 +9,7 @@
 
 #include <cibmtr_auth/transport.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar. Years start in March here, so that a leap day comes last. Month
 /// 13 is the next January.
@@ -128,8 +126,6 @@ inline std::chrono::seconds read_retry_after(http_response const& response) {
   return std::chrono::seconds((std::min)(wait, 86400LL));
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_RETRY_AFTER_HPP

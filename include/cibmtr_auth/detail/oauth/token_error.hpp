@@ -8,9 +8,7 @@
 #include <cibmtr_auth/detail/oauth/retry_after.hpp>
 #include <cibmtr_auth/detail/oauth/token_request.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// Whether server text contains a secret, as it is or as a request encodes it.
 inline bool contains_secret(std::string const& text, credentials const& sent) {
@@ -145,8 +143,6 @@ inline token_error parse_token_error(http_response const& response, json_object 
                                         may_say_when ? read_retry_after(response) : std::chrono::seconds(0)));
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_ERROR_HPP

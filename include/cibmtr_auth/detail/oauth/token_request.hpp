@@ -11,9 +11,7 @@
 #include <cibmtr_auth/form.hpp>
 #include <cibmtr_auth/transport.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// `Basic ` and the base64 of `client_id:client_secret` (RFC 7617, section 2; RFC 6749, section 2.3.1). A plain client id
 /// must not contain a colon, at which the server would split it.
@@ -73,8 +71,6 @@ inline http_request make_token_request(environment const& where, credentials con
                       std::move(body));
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_REQUEST_HPP

@@ -7,9 +7,7 @@
 #include <cibmtr_auth/detail/oauth/token_error.hpp>
 #include <cibmtr_auth/token.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// A number of seconds from 1 to a year, fractions dropped, or a string of digits. Everything else (missing, null, zero,
 /// negative, 1e400, a word) means five minutes: short and finite, whatever the server meant.
@@ -68,8 +66,6 @@ inline token read_token_response(http_response response, credentials const& sent
                             sent_at + lifetime_from(body.find("expires_in")), clock);
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_RESPONSE_HPP

@@ -7,9 +7,7 @@
 #include <cibmtr_auth/detail/sharing/private_directory.hpp>
 #include <cibmtr_auth/token_store.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 struct file_descriptor {
   explicit file_descriptor(int opened) noexcept : number(opened) {}
@@ -119,8 +117,6 @@ class file_store : public token_store {
   std::string const directory_;
 };
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_SHARING_FILE_STORE_HPP

@@ -6,9 +6,7 @@
 
 #include <cibmtr_auth/detail/oauth/token_request.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// The finalizer of SplitMix64: every bit of the result depends on every bit of the argument.
 inline std::uint64_t mix(std::uint64_t bits) noexcept {
@@ -48,8 +46,6 @@ inline std::string record_key(environment const& target, credentials const& acco
   return key;
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP

@@ -27,16 +27,12 @@
 
 #include <cibmtr_auth/secret.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 [[noreturn]] inline void fail_file(std::string const& path, std::string const& reason) {
   throw std::runtime_error(path + ": " + reason);
 }
-inline std::string describe_errno() {
-  return std::generic_category().message(errno);
-}
+inline std::string describe_errno() { return std::generic_category().message(errno); }
 
 #ifdef _WIN32
 
@@ -91,27 +87,21 @@ inline int open_locked(std::string const& path) {
   }
   return file;
 }
-inline long long size_of_private_file(int file) {
-  return _filelengthi64(file);
-}
+inline long long size_of_private_file(int file) { return _filelengthi64(file); }
 inline long long read_some(int file, char* to, std::size_t max_size) {
   return _read(file, to, static_cast<unsigned>(max_size));
 }
 inline long long write_some(int file, char const* from, std::size_t size) {
   return _write(file, from, static_cast<unsigned>(size));
 }
-inline int close_file(int file) {
-  return _close(file);
-}
+inline int close_file(int file) { return _close(file); }
 inline int replace_file(std::string const& from, std::string const& to) {
   return retry_for_a_moment([&] {
     errno = EACCES;
     return MoveFileExA(from.c_str(), to.c_str(), 1) != 0 ? 0 : -1;  // MOVEFILE_REPLACE_EXISTING
   });
 }
-inline int remove_file(std::string const& path) {
-  return std::remove(path.c_str());
-}
+inline int remove_file(std::string const& path) { return std::remove(path.c_str()); }
 
 #else
 
@@ -141,9 +131,7 @@ inline std::string absolute_path(std::string path) {
 inline std::string describe_owner(struct stat const& found) {
   return "belongs to " + (found.st_uid == 0 ? "root" : "uid " + std::to_string(found.st_uid));
 }
-inline bool is_private(struct stat const& found) {
-  return found.st_uid == ::geteuid() && (found.st_mode & 077U) == 0;
-}
+inline bool is_private(struct stat const& found) { return found.st_uid == ::geteuid() && (found.st_mode & 077U) == 0; }
 
 /// False if there is no such folder. Throws std::runtime_error, "PATH: reason", unless it belongs to the effective user and
 /// is closed to all others.
@@ -197,9 +185,7 @@ inline int open_file(std::string const& path, int flags) {
   return retry_interrupted(
       [&] { return ::open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, S_IRUSR | S_IWUSR); });
 }
-inline int open_to_read(std::string const& path) {
-  return open_file(path, O_RDONLY);
-}
+inline int open_to_read(std::string const& path) { return open_file(path, O_RDONLY); }
 inline int remove_file(std::string const& path) {
   return retry_interrupted([&] { return ::unlink(path.c_str()); });
 }
@@ -257,8 +243,6 @@ inline int replace_file(std::string const& from, std::string const& to) {
 
 #endif
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_SHARING_PRIVATE_DIRECTORY_HPP

@@ -12,9 +12,7 @@
 #include <cibmtr_auth/detail/oauth/attempts.hpp>
 #include <cibmtr_auth/token.hpp>
 
-namespace cibmtr_auth {
-inline namespace v1_0 {
-namespace detail {
+namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
 /// The same moment by this process's clock and in Unix time, which all who share a record can read.
 struct clock_reading {
@@ -110,9 +108,7 @@ struct record {
   }
 };
 
-inline std::string json_quote(std::string const& text) {
-  return picojson::value(text).serialize();
-}
+inline std::string json_quote(std::string const& text) { return picojson::value(text).serialize(); }
 
 inline std::string random_id() {
   std::random_device source;
@@ -258,8 +254,6 @@ inline record read_record(std::string const& text, clock_reading const& clock, c
   return r;
 }
 
-}  // namespace detail
-}  // namespace v1_0
-}  // namespace cibmtr_auth
+}}}  // namespace cibmtr_auth::v1_0::detail
 
 #endif  // CIBMTR_AUTH_DETAIL_SHARING_RECORD_HPP

@@ -37,9 +37,7 @@ namespace {
 
 constexpr unsigned proxy_login = 0x1234;
 
-credentials without_account() {
-  return {"0oa1client", "s3cr3t-of-client", "api_cibmtr_fhir_ehr_client"};
-}
+credentials without_account() { return {"0oa1client", "s3cr3t-of-client", "api_cibmtr_fhir_ehr_client"}; }
 
 /// With and without a store, for both grants.
 struct situation {
@@ -52,9 +50,7 @@ struct situation {
   }
 };
 
-std::vector<situation> situations() {
-  return {{true, true}, {true, false}, {false, true}, {false, false}};
-}
+std::vector<situation> situations() { return {{true, true}, {true, false}, {false, true}, {false, false}}; }
 
 error failure_of(fake_process const& process) {
   return error_of([&process] { process.tokens.get(); });

@@ -35,9 +35,7 @@ using tests::throws;
 
 namespace {
 
-std::string value_of(fake_process const& process) {
-  return process.tokens.get().value();
-}
+std::string value_of(fake_process const& process) { return process.tokens.get().value(); }
 
 error failure_of(fake_process const& process) {
   return error_of([&process] { process.tokens.get(); });
@@ -75,9 +73,7 @@ credentials with_password(char const* password) {
   return of;
 }
 
-token_cache_options options_of(fake_processes& all) {
-  return all.options(all.start().store);
-}
+token_cache_options options_of(fake_processes& all) { return all.options(all.start().store); }
 
 }  // namespace
 

@@ -19,9 +19,7 @@ std::string problem(url (*parse)(std::string const&, std::string const&), std::s
   return tests::refusal([&] { parse(text, "token URL"); });
 }
 
-bool begins_with_field(std::string const& message) {
-  return message.find("token URL ") == 0;
-}
+bool begins_with_field(std::string const& message) { return message.find("token URL ") == 0; }
 
 }  // namespace
 

@@ -51,9 +51,7 @@ std::string with_length(std::string const& status_and_headers, std::string const
   return "HTTP/1.1 " + status_and_headers + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-std::string ok(std::string const& body) {
-  return with_length("200 OK", body);
-}
+std::string ok(std::string const& body) { return with_length("200 OK", body); }
 
 std::string repeated(std::string const& text, int times) {
   std::string all;

@@ -39,9 +39,7 @@ using tests::tls_server;
 namespace {
 
 volatile std::sig_atomic_t noted_signals = 0;
-void note_signal(int) {
-  noted_signals = noted_signals + 1;
-}
+void note_signal(int) { noted_signals = noted_signals + 1; }
 
 }  // namespace
 

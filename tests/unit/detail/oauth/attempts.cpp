@@ -49,9 +49,7 @@ char const* const known_codes[] = {"invalid_client",
                                    "E0000011",
                                    "E0000047"};
 
-bool is_fast(attempt_row row, bool has_account = with_account) {
-  return !rule_of(row, has_account).is_on_ladder;
-}
+bool is_fast(attempt_row row, bool has_account = with_account) { return !rule_of(row, has_account).is_on_ladder; }
 
 bool is_shared(attempt_row row) {
   CHECK(rule_of(row, with_account).is_shared == rule_of(row, without_account).is_shared);

@@ -50,9 +50,7 @@ long long wait(header_list const& headers) {
   return cibmtr_auth::detail::read_retry_after(response).count();
 }
 
-long long local_time() {
-  return static_cast<long long>(std::time(nullptr));
-}
+long long local_time() { return static_cast<long long>(std::time(nullptr)); }
 
 /// 784111777
 std::pair<std::string, std::string> const date = {"Date", "Sun, 06 Nov 1994 08:49:37 GMT"};

@@ -20,9 +20,7 @@ using tests::some_credentials;
 
 namespace {
 
-credentials client_credentials() {
-  return {"0oa1client", "s3cr3t-of-client", "api_cibmtr_fhir_ehr_client"};
-}
+credentials client_credentials() { return {"0oa1client", "s3cr3t-of-client", "api_cibmtr_fhir_ehr_client"}; }
 
 /// The error that a response without a token becomes. Fails the test if it becomes a token.
 token_error error_of(http_response const& response, credentials const& sent = some_credentials()) {
@@ -36,13 +34,9 @@ token_error error_of(http_response const& response, credentials const& sent = so
   throw;
 }
 
-std::string message(http_response const& response) {
-  return error_of(response).what();
-}
+std::string message(http_response const& response) { return error_of(response).what(); }
 
-bool contains(std::string const& text, std::string const& part) {
-  return text.find(part) != std::string::npos;
-}
+bool contains(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
 
 std::string oauth(std::string const& code) {
   return R"({"error":")" + code + R"(","error_description":"Some words."})";

@@ -24,9 +24,7 @@ token read(http_response response, credentials const& sent = some_credentials())
                                      [] { return sent_at + std::chrono::seconds(20); });
 }
 
-token read(std::string const& body) {
-  return read(http_response(200, body));
-}
+token read(std::string const& body) { return read(http_response(200, body)); }
 
 /// Why the body of a response with status 200 is not a token's; empty if it is.
 std::string problem(std::string const& body) {
@@ -48,9 +46,7 @@ std::string grant(std::string const& more) {
   return R"({"access_token":"abc.def-_~+/123==","token_type":"Bearer")" + more + "}";
 }
 
-boot_clock::time_point expiry(token const& granted) {
-  return detail::token_access::data(granted)->expires_at;
-}
+boot_clock::time_point expiry(token const& granted) { return detail::token_access::data(granted)->expires_at; }
 
 long long lifetime(std::string const& expires_in) {
   token const granted = read(grant(",\"expires_in\":" + expires_in));

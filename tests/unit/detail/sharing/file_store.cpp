@@ -45,9 +45,7 @@ bool put(token_store& store, std::string const& expected, std::string const& tex
   return store.replace(key, expected, text, std::chrono::hours(1));
 }
 
-bool holds(token_store& store, std::string const& text) {
-  return store.load(key).reveal() == text;
-}
+bool holds(token_store& store, std::string const& text) { return store.load(key).reveal() == text; }
 
 /// Stores `text`, whatever is stored. False if that fails for ten seconds.
 bool set(token_store& store, std::string const& text) {
@@ -94,9 +92,7 @@ int count_up(std::string const& directory, int updates) {
   return 0;
 }
 
-void make(std::string const& path) {
-  detail::make_directory(path);
-}
+void make(std::string const& path) { detail::make_directory(path); }
 
 }  // namespace
 
@@ -288,9 +284,7 @@ std::string folder_of_child() {
   return path ? path : "";
 }
 
-bool exists(std::string const& path) {
-  return std::ifstream(path).is_open();
-}
+bool exists(std::string const& path) { return std::ifstream(path).is_open(); }
 
 /// Not longer than 20 seconds.
 void wait_for(std::string const& path) {

@@ -14,17 +14,11 @@ credentials account() {
   return {"0oa1client", "s3cr3t-of-client", "api_cibmtr_fhir_ehr_client", "svc@example.org", "pa55 w&rd"};
 }
 
-std::string key_of(credentials const& c, environment const& e = test_environment()) {
-  return detail::record_key(e, c);
-}
+std::string key_of(credentials const& c, environment const& e = test_environment()) { return detail::record_key(e, c); }
 
 /// The digits that do not depend on the secrets, and those that do.
-std::string public_part(std::string const& key) {
-  return key.substr(0, 16);
-}
-std::string secret_part(std::string const& key) {
-  return key.substr(16, 4);
-}
+std::string public_part(std::string const& key) { return key.substr(0, 16); }
+std::string secret_part(std::string const& key) { return key.substr(16, 4); }
 
 credentials with(std::string credentials::*field, std::string const& value) {
   credentials c = account();
@@ -40,9 +34,7 @@ credentials with(secret credentials::*field, std::string const& value) {
 
 }  // namespace
 
-TEST_CASE("the same credentials have the same key") {
-  CHECK(key_of(account()) == key_of(account()));
-}
+TEST_CASE("the same credentials have the same key") { CHECK(key_of(account()) == key_of(account())); }
 
 TEST_CASE("a key is fit for a file name: 20 hexadecimal digits and the version of the record's format") {
   for (int i = 0; i < 1000; ++i) {
