@@ -29,8 +29,8 @@ KNOWN_TO_PROXIES = ("localhost", "token.example.test", "a.b.example.test", "exam
 
 # What a refusal says, and no other of these does.
 WORDS = {
-    "expired": "has expired on",
-    "not yet valid": "is not yet valid",
+    "expired": "expired on",
+    "not yet valid": "is not valid before",
     "self-signed": "is self-signed",
     "unknown CA": "is from an unknown CA",
     "another host": "is for another host",
@@ -213,7 +213,8 @@ class Certificates(NetworkTest):
         for host in ("example.test", "a.b.example.test"):
             result = self.run_program(self.url("wildcard", host), proxy=through)
             self.assertEqual(result.returncode, 5)
-            self.assertIn("the certificate of " + host + " is for another host (DNS:*.example.test)", result.stderr)
+            self.assertIn("the certificate of %s:%d (through the proxy %s) is for another host (DNS:*.example.test)" % (
+                host, world.nginx.ports["wildcard"], through), result.stderr)
         self.assertEqual(world.nginx.arrived("wildcard"), before)
 
     def test_an_international_host_is_reached_by_its_xn_name_and_refused_with_a_hint_in_another_spelling(self):
@@ -223,11 +224,11 @@ class Certificates(NetworkTest):
         self.assertEqual(result.returncode, 2)
         self.assertIn("xn--", result.stderr)
 
-    def test_a_missing_ca_store_is_said_as_such_with_the_paths(self):
+    def test_a_missing_ca_store_is_named_with_its_paths(self):
         result = self.run_program(self.url("good"), ca=None, SSL_CERT_FILE="/nonexistent/bundle.pem",
                                   SSL_CERT_DIR="/nonexistent/certs")
         self.assertEqual(result.returncode, 5)
-        for part in ("localhost", "/nonexistent/bundle.pem", "/nonexistent/certs", "none found"):
+        for part in ("localhost", "/nonexistent/bundle.pem", "/nonexistent/certs", "none found", "SSL_CERT_FILE"):
             self.assertIn(part, result.stderr)
 
     def test_ssl_cert_file_names_the_cas_when_no_option_does(self):
@@ -262,10 +263,10 @@ class Protocols(NetworkTest):
                     self.assertIn("localhost:%d wants a client certificate" % port, result.stderr)
                     self.assertNotIn("POST", network.read(log))
 
-    def test_a_server_that_wants_a_client_certificate_only_by_http_400_is_no_rejection(self):
-        result = self.run_program(self.url("client certificate"))
-        self.assertEqual(result.returncode, 6)  # nginx does it that way, with a page for people
+    def test_a_server_that_wants_a_client_certificate_by_http_400_is_recognised(self):
+        result = self.run_program(self.url("client certificate"))  # nginx sends a page for people
         self.assertIn("HTTP 400", result.stderr)
+        self.assertIn("client certificate", result.stderr)
 
 
 def address_of_this_machine():
@@ -394,6 +395,19 @@ class Proxies(NetworkTest):
         self.assertEqual(result.returncode, 5)
         self.assertIn("the proxy 127.0.0.1:%d" % world.squid, result.stderr)
         self.assertRegex(result.stderr, r"no-such-host\.example\.test:\d+ with HTTP 50[0-9]")
+        self.assertIn("may not know the name", result.stderr)
+
+    def test_a_port_that_refuses_the_proxy_is_no_reason_to_check_the_name(self):
+        port, = network.free_ports(1)
+        result = self.run_program("https://localhost:%d/" % port, proxy="127.0.0.1:%d" % world.tinyproxy)
+        self.assertEqual(result.returncode, 5)
+        self.assertIn("refuse the port", result.stderr)
+        self.assertNotIn("check the name", result.stderr)
+
+    def test_a_web_server_in_place_of_a_proxy_is_said_to_be_none(self):
+        result = self.run_program(self.url("good"), proxy="127.0.0.1:%d" % world.nginx.ports["no TLS"])
+        self.assertEqual(result.returncode, 5)
+        self.assertIn("not a proxy", result.stderr)
 
     def test_a_certificate_is_verified_through_a_proxy_too(self):
         for proxy, port in world.open_proxies.items():
@@ -425,23 +439,15 @@ AS_IN_CURL = [
     ("example.test", "token.example.test", True),
     ("224.0.1.7", "224.0.1.7", False),
     ("224.0.1.7", "224.0.1.8", True),
-    ("224.0.1.7", "224.0.1.0/24", False),
-    ("224.0.1.7", "224.0.0.0/23", False),
-    ("224.0.1.7", "224.0.1.0/30", True),
-    ("224.0.1.7", "224.0.1.4/30", False),
     ("224.0.1.7", "224.0.2.0/24", True),
-    ("224.0.1.7", "224.0.1.7/32", False),
-    ("224.0.1.7", "224.0.1.0/33", True),
-    ("224.0.1.7", "224.0.1.0/x", True),
     ("224.0.1.7", "1.7", True),
-    ("224.0.1.7", "10.0.0.0/8 224.0.0.0/16", False),
     ("[ff0e::7]", "ff0e::7", False),
     ("[ff0e::7]", "ff0e::8", True),
     ("[ff0e::7]", "ff0f::/16", True),
     ("[ff0e::7]", "224.0.1.0/24", True),
 ]
 
-# Debian 12's curl has no ports, takes `*` alone only, and ranges of IPv6 and of everything for no match.
+# Debian 12's curl has no ports, takes `*` alone only, and knows ranges of IPv4, which the library does not.
 BEYOND_CURL = [
     ("token.example.test", "token.example.test:{port}", False),
     ("token.example.test", ".example.test:{port}", False),
@@ -449,13 +455,11 @@ BEYOND_CURL = [
     ("token.example.test", "a.test,*", False),
     ("224.0.1.7", "224.0.1.7:{port}", False),
     ("224.0.1.7", "224.0.1.7:1", True),
-    ("224.0.1.7", "0.0.0.0/0", False),
-    ("[ff0e::7]", "ff0e:0:0::7", False),
+    ("224.0.1.7", "224.0.1.0/24", True),
+    ("[ff0e::7]", "FF0E::7", False),
     ("[ff0e::7]", "[ff0e::7]", False),
     ("[ff0e::7]", "[ff0e::7]:{port}", False),
     ("[ff0e::7]", "[ff0e::7]:1", True),
-    ("[ff0e::7]", "ff0e::/16", False),
-    ("[ff0e::7]", "ff08::/13", False),
 ]
 
 

@@ -132,8 +132,8 @@ inline std::string offered_schemes(http_response const& response) {
       if (end == value.size() || (value[end] == ',' && !is_quoted)) {
         std::string const challenge = trim(value.substr(start, end - start));
         std::string const word = challenge.substr(0, challenge.find(' '));
-        bool const is_parameter = word.empty() || word.find('=') != std::string::npos;
-        schemes += is_parameter ? "" : (schemes.empty() ? "" : ", ") + word.substr(0, 32);
+        bool const is_scheme = !word.empty() && word.find('=') == std::string::npos && is_printable_ascii(word);
+        schemes += is_scheme && schemes.size() + word.size() < 100 ? (schemes.empty() ? "" : ", ") + word : "";
         start = end + 1;
       }
     }
@@ -162,10 +162,12 @@ inline std::string tunnel_advice(http_response const& response, bool has_login) 
   if (status < 500) {
     return "ask its administrator to allow it";
   }
-  std::string const reason = to_lower(response.header("X-Squid-Error") + response.header("Proxy-Status"));
-  return reason.find("dns") != std::string::npos ? "it cannot find that host: check the name"
-                                                 : "it cannot connect there: the server may be down or refuse that "
-                                                   "port, or the proxy's network may block it";
+  std::string const reason = response.header("X-Squid-Error") + response.header("Proxy-Status");  // RFC 9209
+  bool const is_unknown_name = to_lower(reason).find("dns") != std::string::npos;
+  return std::string(is_unknown_name ? "it cannot find that host: check the name"
+                                     : "it cannot reach that host and port: the server may be down or refuse the port, "
+                                       "the proxy may not know the name, or its network may block it") +
+         (reason.empty() || reason.size() > 100 || !is_printable_ascii(reason) ? "" : " (" + reason + ")");
 }
 
 /// Asks the proxy for a tunnel; its login goes to it alone. Throws `network`, `timed_out` and `proxy_login_rejected`.

@@ -368,7 +368,7 @@ TEST_CASE("a server that is not a proxy is said to be none") {
 
 TEST_CASE("a proxy that cannot connect is not a reason to check the name, unless it says so") {
   std::string const refused = "HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CONNECT_FAIL 111\r\n\r\n";
-  CHECK(contains(error_behind(refused).what(), "refuse that port"));
+  CHECK(contains(error_behind(refused).what(), "refuse the port"));
   CHECK_FALSE(contains(error_behind(refused).what(), "check the name"));
   CHECK_FALSE(contains(error_behind("HTTP/1.1 502 Bad Gateway\r\n\r\n").what(), "check the name"));
   for (char const* field : {"X-Squid-Error: ERR_DNS_FAIL 0", "Proxy-Status: p; error=dns_error; rcode=NXDOMAIN"}) {
@@ -422,5 +422,18 @@ TEST_CASE("a proxy that never responds is timed out, and the message says which 
   CHECK(failure.kind() == error_kind::timed_out);
   CHECK(contains(failure.what(), "the proxy 127.0.0.1"));
   CHECK(contains(failure.what(), "did not respond to CONNECT"));
+}
+
+TEST_CASE("what a proxy sends reaches a message only if it is short and printable") {
+  std::string const long_text(5000, 'x');
+  for (std::string const& response : {challenge("K\xE9rberos, " + long_text + ", NTLM"), challenge("NTLM" + long_text),
+                                      "HTTP/1.1 502 No\r\nProxy-Status: \xFF\r\n\r\n",
+                                      "HTTP/1.1 502 No\r\nProxy-Status: " + long_text + "\r\n\r\n"}) {
+    std::string const message = error_behind(std::string(response)).what();
+    CHECK(message.size() < 500);
+    CHECK(detail::is_printable_ascii(message));
+  }
+  CHECK(contains(error_behind("HTTP/1.1 503 No\r\nX-Squid-Error: ERR_CONNECT_FAIL 111\r\n\r\n").what(),
+                 "(ERR_CONNECT_FAIL 111)"));
 }
 #endif
