@@ -426,10 +426,11 @@ TEST_CASE("a proxy that never responds is timed out, and the message says which 
 
 TEST_CASE("what a proxy sends reaches a message only if it is short and printable") {
   std::string const long_text(5000, 'x');
-  for (std::string const& response : {challenge("K\xE9rberos, " + long_text + ", NTLM"), challenge("NTLM" + long_text),
-                                      "HTTP/1.1 502 No\r\nProxy-Status: \xFF\r\n\r\n",
-                                      "HTTP/1.1 502 No\r\nProxy-Status: " + long_text + "\r\n\r\n"}) {
-    std::string const message = error_behind(std::string(response)).what();
+  for (std::string const& response :
+       std::vector<std::string>{challenge("K\xE9rberos, " + long_text + ", NTLM"), challenge("NTLM" + long_text),
+                                "HTTP/1.1 502 No\r\nProxy-Status: \xFF\r\n\r\n",
+                                "HTTP/1.1 502 No\r\nProxy-Status: " + long_text + "\r\n\r\n"}) {
+    std::string const message = error_behind(response).what();
     CHECK(message.size() < 500);
     CHECK(detail::is_printable_ascii(message));
   }
