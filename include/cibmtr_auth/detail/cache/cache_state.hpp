@@ -234,7 +234,6 @@ class cache_state : public cache_interface {
   /// Takes over what a renewal found. Only the strings at the end can fail for lack of memory.
   void commit(state& s, renewal_result& result, renewal_input const& input, flight& current,
               std::vector<token_event>& events) const noexcept {
-    bool const had_problem = !s.counters.sharing_problem.empty();
     bool const is_granted = result.was_attempted && !result.failure;
     // The API may meanwhile have refused the token that the renewal found.
     bool const is_refused = !is_granted && !s.refused.empty() && s.refused.value() != input.refused.value() &&
@@ -247,21 +246,26 @@ class cache_state : public cache_interface {
     if (is_refused) {
       s.latest.cached = current.obtained = token();
       s.look_again_at = boot_clock::time_point();
-    } else if (!result.obtained.empty()) {
+    } else if (is_granted || !result.obtained.empty()) {
       s.refused = token();
       s.is_due = false;
     }
-    s.counters.is_shared = tools_.store && result.sharing_problem.empty();
+    bool const had_problem = !s.counters.sharing_problem.empty();
+    bool const has_shared = result.was_stored || (!result.was_attempted && !result.obtained.empty());
     try {
-      s.counters.sharing_problem = result.sharing_problem;
+      // A store that can be read again may still refuse changes.
+      if (!had_problem || has_shared || !result.sharing_problem.empty()) {
+        s.counters.sharing_problem = result.sharing_problem;
+      }
+      s.counters.is_shared = tools_.store && s.counters.sharing_problem.empty();
       if (observer_) {
-        events = events_of(result, had_problem);
+        events = events_of(result, had_problem, !s.counters.sharing_problem.empty());
       }
     } catch (std::bad_alloc const&) {
     }
   }
 
-  static std::vector<token_event> events_of(renewal_result const& result, bool had_problem) {
+  static std::vector<token_event> events_of(renewal_result const& result, bool had_problem, bool has_problem) {
     std::vector<token_event> events;
     auto add = [&events](token_event_kind kind, std::string const& message) {
       token_event event;
@@ -269,7 +273,6 @@ class cache_state : public cache_interface {
       event.message = message;
       events.push_back(event);
     };
-    bool const has_problem = !result.sharing_problem.empty();
     if (has_problem && !had_problem) {
       add(token_event_kind::sharing_failed, "the token is not shared: " + result.sharing_problem);
     } else if (had_problem && !has_problem) {

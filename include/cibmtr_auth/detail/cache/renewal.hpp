@@ -102,6 +102,7 @@ struct renewal_result {
   std::shared_ptr<error const> failure;  ///< why there is no new token; null if there is one, or no need for one
   bool was_attempted = false;
   bool was_sent = false;
+  bool was_stored = false;  ///< the store took a change
   std::string sharing_problem;
   boot_clock::time_point look_again_at;  ///< until then another renewal would come to the same
 
@@ -246,6 +247,7 @@ class renewal {
     if (is_replaced) {
       text_ = text;
       latest_ = changed;
+      result_.was_stored = true;
     }
     return is_replaced;
   }
