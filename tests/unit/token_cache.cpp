@@ -619,6 +619,18 @@ TEST_CASE("set_credentials needs the token URL of the grant that it changes to")
   CHECK(tokens.get().value() == "token-1");
 }
 
+TEST_CASE("after set_credentials the renewal is done even if the server grants the same token again") {
+  token_server server;
+  server.respond = [&server] { return server.granted(0); };
+  token_cache const tokens = server.cache();
+  tokens.get();
+  tokens.set_credentials(with_password("another"));
+  tokens.get();
+  CHECK((tokens.status().renews_in > minutes(24)));
+  tokens.get();
+  CHECK(server.requests == 2);
+}
+
 TEST_CASE("after set_credentials a renewal is due at once, and all but the caller who renews use the old token") {
   token_server server;
   token_cache const tokens = server.cache();
@@ -983,6 +995,37 @@ TEST_CASE("that sharing fails, and that it works again, is reported once each") 
   }
   CHECK(heard.kinds() == "sharing_restored renewed renewed renewed");
   CHECK(heard.events[0].status.is_shared);
+}
+
+TEST_CASE("a store that can be read but not written is reported once, however often it is read") {
+  auto const store = std::make_shared<memory_store>();
+  store->before_replace = [] { throw std::runtime_error("Read-only file system"); };
+  token_server server;
+  server.respond_with(tests::rejected());
+  listener heard;
+  token_cache const tokens = server.cache(with_store(store, heard.options()));
+  for (int second = 0; second < 1000; ++second) {
+    failure_of(tokens);
+    CHECK(tokens.status().sharing_problem == "Read-only file system");
+    server.clock.advance(seconds(1));
+  }
+  CHECK(heard.kinds() == "sharing_failed failed failed");
+}
+
+TEST_CASE("a token that is loaded shows that sharing works again") {
+  auto const store = std::make_shared<memory_store>();
+  token_server server;
+  listener heard;
+  token_cache const tokens = server.cache(with_store(store, heard.options()));
+  tokens.get();
+  store->before_load = [] { throw std::runtime_error("down"); };
+  server.clock.advance(minutes(26));
+  tokens.get();
+  store->before_load = nullptr;
+  server.clock.advance(minutes(26));
+  server.cache(store).get();
+  tokens.get();
+  CHECK(heard.kinds() == "renewed sharing_failed renewed sharing_restored loaded");
 }
 
 TEST_CASE("no event and no message contains a secret or the token") {
