@@ -79,6 +79,10 @@ auth::environment chosen_environment(arguments const& given) {
   return chosen;
 }
 
+void note(std::string const& text) {
+  std::fprintf(stderr, "submit_observations: note: %s\n", text.c_str());
+}
+
 /// If a standard stream is closed, the journal would get its number, and output would be written there.
 void occupy_standard_streams() {
   int file = open("/dev/null", O_RDONLY);
@@ -96,7 +100,16 @@ void run(arguments const& given) {
   auth::token_cache_options options;
   options.https = given.https;
   options.https.timeout = std::chrono::milliseconds(static_cast<long long>(given.timeout * 1000));
-  options.cache_directory = given.no_cache ? "" : auth::default_cache_directory();
+  options.observer = [](auth::token_event const& event) {
+    if (event.kind == auth::token_event_kind::sharing_failed) {
+      note(event.message);
+    }
+  };
+  try {
+    options.cache_directory = given.no_cache ? "" : auth::default_cache_directory();
+  } catch (auth::error const& problem) {
+    note(std::string("the token is not shared: ") + problem.what());
+  }
 
   std::vector<observation> const observations = observation_reader::read(read_input(given.input));
   std::vector<std::string> checksums;

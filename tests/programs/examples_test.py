@@ -174,6 +174,17 @@ class SubmitObservations(SandboxTest):
         self.assertEqual((result.returncode, result.stdout, result.stderr),
                          (0, "1 accepted 201 Observation/1/_history/1\n1 of 1 accepted\n", ""))
 
+    def test_says_why_the_token_is_not_shared(self):
+        path = self.input(observations(1))
+        os.mkdir(self.path("cache"), 0o700)
+        os.mkdir(self.path("cache/cibmtr_auth"))
+        os.chmod(self.path("cache/cibmtr_auth"), 0o755)
+        result = self.submit(path)
+        self.assertEqual(result, (0, self.accepted(1, 1) + "1 of 1 accepted\n", "submit_observations: note: the token is not "
+                                  "shared: cache/cibmtr_auth: has mode 0755: chmod 700\n"))
+        del self.environment["XDG_CACHE_HOME"]
+        self.assertIn("note: the token is not shared: HOME and XDG_CACHE_HOME", self.submit(path)[2])
+
     # How it stops
 
     def test_a_rejected_entry_may_be_removed_and_an_accepted_one_may_not(self):
