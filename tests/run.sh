@@ -39,7 +39,8 @@ failed=0
 build include -DCMAKE_CXX_COMPILER=g++ -DCMAKE_CXX_STANDARD=11
 test_tree include & # while the compiler is busy with the other tree
 tests=$!
-build single -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_STANDARD=20 -DCIBMTR_AUTH_SINGLE_INCLUDE=ON
+build single -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_STANDARD=20 -DCIBMTR_AUTH_SINGLE_INCLUDE=ON ||
+  { wait; exit 1; }
 wait $tests || failed=1
 cat build/include.log
 test_tree single -E "^($same_for_both)\$" || failed=1
