@@ -23,24 +23,12 @@ class certified {
   certified(std::string const& common_name, std::string const& names, certified const* by = nullptr, int first_day = -1,
             int last_day = 7)
       : key_(sandbox::detail::new_key()),
-        certificate_(sandbox::detail::new_certificate(common_name.c_str(), key_.get())) {
-    using sandbox::detail::extend;
-    X509* const subject = certificate_.get();
-    X509* const issuer = by ? by->get() : subject;
+        certificate_(sandbox::detail::new_certificate(common_name.c_str(), key_.get(), extensions_for(names),
+                                                      by ? by->get() : nullptr, by ? by->key() : key_.get())) {
     long const day = 24 * 3600;
-    X509_gmtime_adj(X509_getm_notBefore(subject), first_day * day);
-    X509_gmtime_adj(X509_getm_notAfter(subject), last_day * day);
-    bool const is_authority = names.empty();
-    extend(subject, issuer, NID_basic_constraints, is_authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
-    extend(subject, issuer, NID_key_usage, is_authority ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature");
-    extend(subject, issuer, NID_subject_key_identifier, "hash");
-    if (names == "client") {
-      extend(subject, issuer, NID_ext_key_usage, "clientAuth");
-    } else if (!is_authority) {
-      extend(subject, issuer, NID_ext_key_usage, "serverAuth");
-      extend(subject, issuer, NID_subject_alt_name, names.c_str());
-    }
-    sandbox::detail::sign(subject, issuer, by ? by->key() : key_.get());
+    X509_gmtime_adj(X509_getm_notBefore(get()), first_day * day);
+    X509_gmtime_adj(X509_getm_notAfter(get()), last_day * day);
+    X509_sign(get(), by ? by->key() : key_.get(), EVP_sha256());  // again, because the dates have changed
   }
 
   X509* get() const { return certificate_.get(); }
@@ -67,6 +55,23 @@ class certified {
   }
 
  private:
+  static sandbox::detail::extensions extensions_for(std::string const& names) {
+    if (names.empty()) {
+      return {{NID_basic_constraints, "critical,CA:TRUE"},
+              {NID_key_usage, "critical,keyCertSign,cRLSign"},
+              {NID_subject_key_identifier, "hash"}};
+    }
+    sandbox::detail::extensions all = {{NID_basic_constraints, "critical,CA:FALSE"},
+                                       {NID_key_usage, "critical,digitalSignature"},
+                                       {NID_subject_key_identifier, "hash"}};
+    if (names == "client") {
+      all.emplace_back(NID_ext_key_usage, "clientAuth");
+    } else {
+      all.emplace_back(NID_ext_key_usage, "serverAuth");
+      all.emplace_back(NID_subject_alt_name, names);
+    }
+    return all;
+  }
   sandbox::detail::openssl_ptr<EVP_PKEY> key_;
   sandbox::detail::openssl_ptr<X509> certificate_;
 };

@@ -48,10 +48,10 @@ inline outcome wrong_proxy_login(unsigned hash) {
 }
 
 /// One process's view of a store: fails as the test says.
-class memory_store : public cibmtr_auth::token_store {
+class process_store : public cibmtr_auth::token_store {
  public:
   using text_map = std::map<std::string, std::string>;
-  explicit memory_store(std::shared_ptr<text_map> entries) : entries_(std::move(entries)) {}
+  explicit process_store(std::shared_ptr<text_map> entries) : entries_(std::move(entries)) {}
 
   cibmtr_auth::secret load(std::string const& key) override {
     ++loads;
@@ -88,7 +88,7 @@ class memory_store : public cibmtr_auth::token_store {
 };
 
 struct fake_process {
-  std::shared_ptr<memory_store> store;  ///< null without a store
+  std::shared_ptr<process_store> store;  ///< null without a store
   cibmtr_auth::token_cache tokens;
 };
 
@@ -120,7 +120,7 @@ class fake_processes {
   }
 
   fake_process start(cibmtr_auth::credentials const& of = some_credentials()) {
-    auto const store = std::make_shared<memory_store>(entries_);
+    auto const store = std::make_shared<process_store>(entries_);
     return {store, make_cache(of, store, 0, clock)};
   }
   fake_process start_without_store(cibmtr_auth::credentials const& of = some_credentials()) {
@@ -128,12 +128,12 @@ class fake_processes {
   }
   /// With a login for a proxy, so that the store is optional here.
   fake_process start_behind_proxy(unsigned login_hash, bool has_store = true) {
-    auto const store = has_store ? std::make_shared<memory_store>(entries_) : nullptr;
+    auto const store = has_store ? std::make_shared<process_store>(entries_) : nullptr;
     return {store, make_cache(some_credentials(), store, login_hash, clock)};
   }
   /// On a machine whose clock shows another time.
   fake_process start_elsewhere(fake_clock const& other_clock) {
-    auto const store = std::make_shared<memory_store>(entries_);
+    auto const store = std::make_shared<process_store>(entries_);
     return {store, make_cache(some_credentials(), store, 0, other_clock)};
   }
 
@@ -196,7 +196,7 @@ class fake_processes {
     }
   }
 
-  std::shared_ptr<memory_store::text_map> entries_ = std::make_shared<memory_store::text_map>();
+  std::shared_ptr<process_store::text_map> entries_ = std::make_shared<process_store::text_map>();
   int tokens_ = 0;
 };
 
