@@ -148,18 +148,20 @@ class player : public token_store {
     if (next_load_ == process_.loads.size()) {
       process_.loads.push_back(world_.stored);
     }
-    return process_.loads[next_load_++];
+    return with_ids_of(this_run, process_.loads[next_load_++]);
   }
 
   bool replace(std::string const&, secret const& expected, secret const& text, seconds) override {
     require_running();
     if (next_replace_ == process_.replaces.size()) {
-      bool const is_replaced = world_.stored == first_text_of(expected.reveal());
-      world_.stored = is_replaced ? text.reveal() : world_.stored;
-      process_.replaces.emplace_back(is_replaced, text.reveal());
+      std::string const stored = with_ids_of(first_run, text.reveal());
+      bool const is_replaced = world_.stored == with_ids_of(first_run, expected.reveal());
+      world_.stored = is_replaced ? stored : world_.stored;
+      process_.replaces.emplace_back(is_replaced, stored);
     }
     std::pair<bool, std::string> const& result = process_.replaces[next_replace_++];
-    texts_.emplace_back(text.reveal(), result.second);
+    ids_.emplace_back(id_of(result.second), id_of(text.reveal()));
+    REQUIRE(with_ids_of(first_run, text.reveal()) == result.second);
     return result.first;
   }
 
@@ -169,11 +171,20 @@ class player : public token_store {
       throw std::runtime_error("the process is suspended");
     }
   }
-  /// Each run writes other random ids: the text that the first run wrote instead.
-  std::string first_text_of(std::string const& text) const {
-    for (auto const& pair : texts_) {
-      if (pair.first == text) {
-        return pair.second;
+  enum run_number { first_run, this_run };
+
+  static std::string id_of(std::string const& text) {
+    constexpr std::size_t begin = 7;  // {"id":"
+    return text.substr(begin, text.find('"', begin) - begin);
+  }
+  /// Each run writes other random ids than the first run did, whose texts are stored.
+  std::string with_ids_of(run_number run, std::string text) const {
+    for (auto const& ids : ids_) {
+      std::string const& from = run == first_run ? ids.second : ids.first;
+      std::size_t const found = text.find(from);
+      if (found != std::string::npos) {
+        text.replace(found, from.size(), run == first_run ? ids.first : ids.second);
+        break;
       }
     }
     return text;
@@ -228,7 +239,7 @@ class player : public token_store {
   std::size_t next_load_ = 0;
   std::size_t next_replace_ = 0;
   bool is_suspended_ = false;
-  std::vector<std::pair<std::string, std::string>> texts_;  ///< of this run, and of the first
+  std::vector<std::pair<std::string, std::string>> ids_;  ///< of the first run and of this one
 };
 
 void play(world& w, std::size_t who, action a, bool keeps_memory = false) {
