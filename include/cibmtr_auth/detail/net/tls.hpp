@@ -7,12 +7,14 @@
 #include <climits>
 #include <mutex>
 
+#include <cibmtr_auth/credentials.hpp>
 #include <cibmtr_auth/detail/cache/per_process.hpp>
 #include <cibmtr_auth/detail/net/certificates.hpp>
 #include <cibmtr_auth/detail/net/socket.hpp>
 
 #if CIBMTR_AUTH_HTTPS
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
@@ -69,14 +71,19 @@ class tls_context {
     if (certificate.empty()) {
       return;
     }
-    SSL_CTX_set_default_passwd_cb(context_.get(),
-                                  [](char*, int, int, void*) { return 0; });  // else it asks the terminal
     require(SSL_CTX_use_certificate_chain_file(context_.get(), certificate.c_str()) == 1,
             "client_certificate_file " + certificate, "cannot be read or contains no PEM certificate");
-    require(SSL_CTX_use_PrivateKey_file(context_.get(), key.c_str(), SSL_FILETYPE_PEM) == 1 &&
+    // Not read by OpenSSL: a program that is executed meanwhile would inherit its descriptor.
+    secret const text = read_secret_file(key, "client_key_file " + key);
+    std::unique_ptr<BIO, void (*)(BIO*)> const pem(
+        BIO_new_mem_buf(text.reveal().data(), static_cast<int>(text.reveal().size())), BIO_free_all);
+    auto const no_passphrase = [](char*, int, int, void*) { return 0; };  // else OpenSSL asks the terminal
+    std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> const read(
+        PEM_read_bio_PrivateKey(pem.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
+    require(read && SSL_CTX_use_PrivateKey(context_.get(), read.get()) == 1 &&
                 SSL_CTX_check_private_key(context_.get()) == 1,
             "client_key_file " + key,
-            "cannot be read, is protected by a passphrase, or does not belong to client_certificate_file");
+            "is not a PEM key, is protected by a passphrase, or does not belong to client_certificate_file");
   }
 
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> const context_;

@@ -295,6 +295,31 @@ TEST_CASE("a client certificate and its key must both be given, and may be in on
   CHECK(failure("https://localhost:1/", as_client(direct(), folder / "both.pem")).kind() == error_kind::network);
 }
 
+TEST_CASE("a client key that cannot be used is a configuration error, and nobody is asked for a passphrase") {
+  certified const client("client", "client");
+  certified const other("other", "client");
+  tests::folder const folder;
+  EVP_PKEY* const key = client.key();
+  tests::write_text(folder / "certificate.pem", client.ca_pem());
+  tests::write_text(folder / "other.pem", other.key_pem());
+  tests::write_text(folder / "empty.pem", "");
+  tests::write_text(folder / "encrypted.pem", sandbox::detail::pem([key](BIO* out) {
+                      char passphrase[] = "hunter2";
+                      return PEM_write_bio_PKCS8PrivateKey(out, key, EVP_aes_256_cbc(), passphrase, 7, nullptr,
+                                                           nullptr);
+                    }));
+  for (char const* name : {"other.pem", "empty.pem", "encrypted.pem", "certificate.pem", "missing.pem"}) {
+    CAPTURE(name);
+    https_options options = direct();
+    options.client_certificate_file = folder / "certificate.pem";
+    options.client_key_file = folder / name;
+    error const failed = failure("https://localhost:1/", options);
+    CHECK(failed.kind() == error_kind::configuration);
+    CHECK(contains(failed.what(), "client_key_file " + folder / name));
+    CHECK_FALSE(failed.was_sent());
+  }
+}
+
 TEST_CASE("an error of TLS names the proxy if there is one") {
   certified const shown("localhost", "DNS:localhost");
   ca_file const ca(certified("another", ""));
