@@ -15,9 +15,11 @@ using std::chrono::milliseconds;
 
 constexpr std::int64_t unix_ms = 1790000000000;
 
-bool are_equal(error const& a, error const& b) {
-  return a.kind() == b.kind() && a.what() == std::string(b.what()) && a.http_status() == b.http_status() &&
-         a.oauth_error() == b.oauth_error() && !a.was_sent() && !b.was_sent();
+/// But for what a record shortens.
+bool are_equal(error const& read, error const& written) {
+  return read.kind() == written.kind() && read.what() == std::string(written.what()).substr(0, 4000) &&
+         read.http_status() == written.http_status() && read.oauth_error() == written.oauth_error().substr(0, 200) &&
+         !read.was_sent() && !written.was_sent();
 }
 
 void check_bounds(record const& r, clock_reading const& clock) {
