@@ -32,6 +32,12 @@ done
 [ "$(grep -c 'POST /oauth2/.* 200' "$work/log")" -eq 1 ]
 echo "ok - two runs of the program made two calls with one token"
 
+for _ in {1..11}; do
+  if CIBMTR_PASSWORD=wrong SSL_CERT_FILE=$work/ca.pem "$work/quickstart" >"$work/response" 2>&1; then exit 1; fi
+done
+[ "$(grep -c 'POST /oauth2/.* 400' "$work/log")" -eq 1 ]
+echo "ok - eleven runs with a wrong password sent it once"
+
 {
   echo '#include <httplib.h>'
   sed '/auth::transport const api/,$d' examples/quickstart.cpp
