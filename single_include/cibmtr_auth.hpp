@@ -2773,6 +2773,7 @@ struct renewal_result {
   std::shared_ptr<error const> failure;  ///< why there is no new token; null if there is one, or no need for one
   bool was_attempted = false;
   bool was_sent = false;
+  bool was_stored = false;  ///< the store took a change
   std::string sharing_problem;
   boot_clock::time_point look_again_at;  ///< until then another renewal would come to the same
 
@@ -2917,6 +2918,7 @@ class renewal {
     if (is_replaced) {
       text_ = text;
       latest_ = changed;
+      result_.was_stored = true;
     }
     return is_replaced;
   }
@@ -3376,7 +3378,6 @@ class cache_state : public cache_interface {
   /// Takes over what a renewal found. Only the strings at the end can fail for lack of memory.
   void commit(state& s, renewal_result& result, renewal_input const& input, flight& current,
               std::vector<token_event>& events) const noexcept {
-    bool const had_problem = !s.counters.sharing_problem.empty();
     bool const is_granted = result.was_attempted && !result.failure;
     // The API may meanwhile have refused the token that the renewal found.
     bool const is_refused = !is_granted && !s.refused.empty() && s.refused.value() != input.refused.value() &&
@@ -3389,21 +3390,26 @@ class cache_state : public cache_interface {
     if (is_refused) {
       s.latest.cached = current.obtained = token();
       s.look_again_at = boot_clock::time_point();
-    } else if (!result.obtained.empty()) {
+    } else if (is_granted || !result.obtained.empty()) {
       s.refused = token();
       s.is_due = false;
     }
-    s.counters.is_shared = tools_.store && result.sharing_problem.empty();
+    bool const had_problem = !s.counters.sharing_problem.empty();
+    bool const has_shared = result.was_stored || (!result.was_attempted && !result.obtained.empty());
     try {
-      s.counters.sharing_problem = result.sharing_problem;
+      // A store that can be read again may still refuse changes.
+      if (!had_problem || has_shared || !result.sharing_problem.empty()) {
+        s.counters.sharing_problem = result.sharing_problem;
+      }
+      s.counters.is_shared = tools_.store && s.counters.sharing_problem.empty();
       if (observer_) {
-        events = events_of(result, had_problem);
+        events = events_of(result, had_problem, !s.counters.sharing_problem.empty());
       }
     } catch (std::bad_alloc const&) {
     }
   }
 
-  static std::vector<token_event> events_of(renewal_result const& result, bool had_problem) {
+  static std::vector<token_event> events_of(renewal_result const& result, bool had_problem, bool has_problem) {
     std::vector<token_event> events;
     auto add = [&events](token_event_kind kind, std::string const& message) {
       token_event event;
@@ -3411,7 +3417,6 @@ class cache_state : public cache_interface {
       event.message = message;
       events.push_back(event);
     };
-    bool const has_problem = !result.sharing_problem.empty();
     if (has_problem && !had_problem) {
       add(token_event_kind::sharing_failed, "the token is not shared: " + result.sharing_problem);
     } else if (had_problem && !has_problem) {
@@ -4270,6 +4275,7 @@ inline std::string describe_distrust(X509_STORE_CTX* chain, std::string const& h
 
 #if CIBMTR_AUTH_HTTPS
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
@@ -4326,14 +4332,19 @@ class tls_context {
     if (certificate.empty()) {
       return;
     }
-    SSL_CTX_set_default_passwd_cb(context_.get(),
-                                  [](char*, int, int, void*) { return 0; });  // else it asks the terminal
     require(SSL_CTX_use_certificate_chain_file(context_.get(), certificate.c_str()) == 1,
             "client_certificate_file " + certificate, "cannot be read or contains no PEM certificate");
-    require(SSL_CTX_use_PrivateKey_file(context_.get(), key.c_str(), SSL_FILETYPE_PEM) == 1 &&
+    // Not read by OpenSSL: a program that is executed meanwhile would inherit its descriptor.
+    secret const text = read_secret_file(key, "client_key_file " + key);
+    std::unique_ptr<BIO, void (*)(BIO*)> const pem(
+        BIO_new_mem_buf(text.reveal().data(), static_cast<int>(text.reveal().size())), BIO_free_all);
+    auto const no_passphrase = [](char*, int, int, void*) { return 0; };  // else OpenSSL asks the terminal
+    std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> const read(
+        PEM_read_bio_PrivateKey(pem.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
+    require(read && SSL_CTX_use_PrivateKey(context_.get(), read.get()) == 1 &&
                 SSL_CTX_check_private_key(context_.get()) == 1,
             "client_key_file " + key,
-            "cannot be read, is protected by a passphrase, or does not belong to client_certificate_file");
+            "is not a PEM key, is protected by a passphrase, or does not belong to client_certificate_file");
   }
 
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> const context_;
@@ -4875,8 +4886,8 @@ inline std::string offered_schemes(http_response const& response) {
       if (end == value.size() || (value[end] == ',' && !is_quoted)) {
         std::string const challenge = trim(value.substr(start, end - start));
         std::string const word = challenge.substr(0, challenge.find(' '));
-        bool const is_parameter = word.empty() || word.find('=') != std::string::npos;
-        schemes += is_parameter ? "" : (schemes.empty() ? "" : ", ") + word.substr(0, 32);
+        bool const is_scheme = !word.empty() && word.find('=') == std::string::npos && is_printable_ascii(word);
+        schemes += is_scheme && schemes.size() + word.size() < 100 ? (schemes.empty() ? "" : ", ") + word : "";
         start = end + 1;
       }
     }
@@ -4905,10 +4916,12 @@ inline std::string tunnel_advice(http_response const& response, bool has_login) 
   if (status < 500) {
     return "ask its administrator to allow it";
   }
-  std::string const reason = to_lower(response.header("X-Squid-Error") + response.header("Proxy-Status"));
-  return reason.find("dns") != std::string::npos ? "it cannot find that host: check the name"
-                                                 : "it cannot connect there: the server may be down or refuse that "
-                                                   "port, or the proxy's network may block it";
+  std::string const reason = response.header("X-Squid-Error") + response.header("Proxy-Status");  // RFC 9209
+  bool const is_unknown_name = to_lower(reason).find("dns") != std::string::npos;
+  return std::string(is_unknown_name ? "it cannot find that host: check the name"
+                                     : "it cannot reach that host and port: the server may be down or refuse the port, "
+                                       "the proxy may not know the name, or its network may block it") +
+         (reason.empty() || reason.size() > 100 || !is_printable_ascii(reason) ? "" : " (" + reason + ")");
 }
 
 /// Asks the proxy for a tunnel; its login goes to it alone. Throws `network`, `timed_out` and `proxy_login_rejected`.
