@@ -60,7 +60,7 @@ class curl_exchange {
     CURLcode const code = curl_easy_setopt(handle_.get(), option, value);
     cibmtr_auth::detail::require(code == CURLE_OK, "libcurl", std::string("fails: ") + curl_easy_strerror(code));
   }
-  /// libcurl takes zero for no limit.
+  /// To libcurl, zero means no limit.
   static long limit(std::chrono::milliseconds duration) { return (std::max)(1L, static_cast<long>(duration.count())); }
   static char const* null_if_empty(std::string const& path) { return path.empty() ? nullptr : path.c_str(); }
 
@@ -220,8 +220,8 @@ class curl_exchange {
   std::exception_ptr exception_;
 };
 
-/// Call `curl_global_init` before the program has threads, and ignore SIGPIPE, as every program must that uses libcurl in
-/// threads.
+/// Call `curl_global_init` before the program has threads, and ignore SIGPIPE, as every program that uses libcurl in
+/// threads must.
 inline cibmtr_auth::transport curl_transport(cibmtr_auth::https_options const& options = {}) {
   return [options](cibmtr_auth::http_request const& request) { return curl_exchange(request, options).perform(); };
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A token_store on Redis, for processes on many machines. A model to copy from.
+// A token_store on Redis, for processes on many machines. Copy and adapt it.
 
 #ifndef CIBMTR_AUTH_EXAMPLES_REDIS_STORE_HPP
 #define CIBMTR_AUTH_EXAMPLES_REDIS_STORE_HPP
@@ -51,8 +51,8 @@ class redis_store : public cibmtr_auth::token_store {
   using reply = std::unique_ptr<redisReply, freed>;
   static constexpr char const* prefix = "cibmtr_auth:";
 
-  /// Never null. Each wait lasts a second at most, because get() waits too. Once more if an idle connection fails: if Redis
-  /// did run the script, the comparison now fails, and the cache waits until its lease ends.
+  /// Never null. Each wait lasts at most a second, because get() waits too. Tries once more if an idle connection
+  /// fails: if Redis did run the script, the comparison now fails, and the cache waits until its lease ends.
   reply command(std::vector<std::string> const& words) {
     std::lock_guard<std::mutex> const lock(mutex_);
     std::vector<char const*> texts;

@@ -45,7 +45,7 @@
 #include <cibmtr_auth/background_renewer.hpp>               // renews before a caller has to wait
 #include <cibmtr_auth/bearer_header.hpp>                    // send the token; renew once after a 401
 #include <cibmtr_auth/detail/net/windows.hpp>               // what Windows calls differently
-#include <cibmtr_auth/detail/net/socket.hpp>                // connects to a host; bytes to and from it, until a deadline
+#include <cibmtr_auth/detail/net/socket.hpp>                // connects to a host, sends and receives bytes
 #include <cibmtr_auth/detail/net/certificates.hpp>          // which CAs are trusted, and why a certificate is not
 #include <cibmtr_auth/detail/net/tls.hpp>                   // TLS with the server verified
 #include <cibmtr_auth/detail/net/http_response_reader.hpp>  // one response, read strictly

@@ -122,7 +122,7 @@ void get_token(arguments const& given, auth::environment const& environment, aut
     result.is_new = tokens.status().requests > tokens.status().failures;
     if (given.renew && !result.is_new) {
       if (!tokens.invalidate(result.token)) {
-        note("the same token as before, because it was renewed less than 30 s ago");
+        note("this is the same token as before, because it was renewed less than 30 s ago");
       }
       result.token = tokens.get();
     }
@@ -164,8 +164,8 @@ void print_clock(std::string const& date) {
                 is_close);
 }
 
-/// A cached token and a backoff make no connection. Then a request without credentials does, unless it would send a proxy
-/// login, which may be wrong and count towards a lockout.
+/// With a cached token or during a backoff there was no connection. A request without credentials then makes one,
+/// unless it would send a proxy login, which may be wrong and count towards a lockout.
 void print_connection(auth::https_options const& https, std::string const& token_url,
                       std::shared_ptr<exchange> const& seen) {
   auth::detail::url const server = auth::detail::parse_secure_url(token_url, "token URL");
@@ -272,8 +272,7 @@ void run(arguments const& given) {
     print(formatted(result.token, given).reveal());
   }
   if (result.status.last_error) {
-    note(std::string("an older token that has not expired, because the renewal failed: ") +
-         result.status.last_error->what());
+    note(std::string("this is an older token, because the renewal failed: ") + result.status.last_error->what());
   }
   if (!includes(result.token.scope(), credentials.scope)) {
     note("the server allowed less than was requested: " + result.token.scope());
@@ -309,7 +308,7 @@ Sharing the token with other runs:
                              credentials, and request nothing
   --no-cache                 share nothing: request a token at once
 
-Output, one of these or else the bare token:
+Output (at most one of these; by default only the token):
   --header                   "Authorization: Bearer ...", for curl
   --json                     access_token, token_type, expires_in, scope
   --check                    a diagnosis line by line, and no token

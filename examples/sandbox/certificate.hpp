@@ -52,7 +52,7 @@ inline openssl_ptr<EVP_PKEY> new_key() {
 
 using extensions = std::vector<std::pair<int, std::string>>;
 
-/// For a week, with version 3, which is written as 2 (RFC 5280, section 4.1). Signed by itself without an `issuer`.
+/// Valid for a week. Version 3, which is written as 2 (RFC 5280, section 4.1). Self-signed without an `issuer`.
 inline openssl_ptr<X509> new_certificate(char const* name, EVP_PKEY* key, extensions const& extended, X509* issuer,
                                          EVP_PKEY* issuer_key) {
   long const hour = 3600;
@@ -113,8 +113,8 @@ class temporary_file {
 
 }  // namespace detail
 
-/// A key and its certificate for `names`, valid for a week, signed by an authority whose key is discarded. Strict verifiers
-/// accept it.
+/// A key and its certificate for `names`, valid for a week, signed by an authority whose key is discarded. Strict
+/// verifiers accept it.
 class certificate {
  public:
   explicit certificate(std::string const& names) : key_(detail::new_key()) {
@@ -138,7 +138,7 @@ class certificate {
   X509* leaf() const { return leaf_.get(); }
   EVP_PKEY* key() const { return key_.get(); }
 
-  /// The authority that a client has to trust.
+  /// The certificate authority that a client has to trust.
   std::string ca_pem() const {
     return detail::pem([this](BIO* to) { return PEM_write_bio_X509(to, authority_.get()); });
   }

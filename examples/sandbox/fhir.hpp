@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A small part of the Direct FHIR API: enough to test whether a token is sent and accepted, and what happens to a Bundle.
+// A small part of the Direct FHIR API: enough to test whether a token is sent and accepted, and what happens to a
+// Bundle.
 
 #ifndef CIBMTR_AUTH_SANDBOX_FHIR_HPP
 #define CIBMTR_AUTH_SANDBOX_FHIR_HPP
@@ -161,7 +162,7 @@ class fhir_server {
     return made;
   }
 
-  /// 200 with the delay that the entry demands, or the error.
+  /// Returns 200 with the delay that the entry asks for, or the error.
   response check(picojson::value const& entry, std::string const& where) const {
     using detail::operation_outcome;
     auto const request = member(entry, "request");
@@ -185,7 +186,7 @@ class fhir_server {
     response made;
     for (std::string const& code : detail::instructions(resource)) {
       if (code == "refuse") {
-        return operation_outcome(422, "business-rule", "The resource demands to be rejected.", where + ".resource");
+        return operation_outcome(422, "business-rule", "The resource asks to be rejected.", where + ".resource");
       }
       if (code.compare(0, 6, "delay-") == 0) {
         made.delay = std::chrono::milliseconds(std::atoi(code.c_str() + 6));

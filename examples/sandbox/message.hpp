@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The sandbox's response, and its JSON, base64 and forms.
+// The sandbox's responses, and its JSON, base64 and form encoding.
 
 #ifndef CIBMTR_AUTH_SANDBOX_MESSAGE_HPP
 #define CIBMTR_AUTH_SANDBOX_MESSAGE_HPP
@@ -120,7 +120,8 @@ inline bool form_decode(std::string const& encoded, std::string& plain) {
   return true;
 }
 
-/// Adds to `fields`. False as above, and for a field without `=` or one given twice, which cpp-httplib's parser accepts.
+/// Adds to `fields`. False as above, and for a field without `=` or one given twice, which cpp-httplib's parser
+/// accepts.
 inline bool form_decode(std::string const& body, std::map<std::string, std::string>& fields) {
   std::istringstream pairs(body);
   for (std::string pair; std::getline(pairs, pair, '&');) {

@@ -50,7 +50,7 @@ struct recorded_request {
 
 namespace detail {
 
-/// Responses that replace the usual ones. One with status 0 stands for a usual one.
+/// Responses that replace the usual ones. A response with status 0 stands for the usual one.
 class script {
  public:
   /// Used once `after` more requests have had their usual response.
@@ -72,8 +72,8 @@ class script {
   std::deque<response> responses_;
 };
 
-/// Through files, because no other constructor exists in all versions of cpp-httplib from 0.11.4 to 0.53.1. The constructor
-/// ignores SIGPIPE for the whole process, so the program's own setting is restored.
+/// Through files, because no other constructor exists in all versions of cpp-httplib from 0.11.4 to 0.53.1. The
+/// constructor ignores SIGPIPE for the whole process, so the program's own setting is restored.
 inline std::unique_ptr<httplib::Server> new_https_server(certificate const& shown) {
   temporary_file const leaf(shown.leaf_pem());
   temporary_file const key(shown.key_pem());
@@ -92,7 +92,7 @@ inline void block_sigpipe_in_this_thread() {
   pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
 }
 
-/// A number of a control message, limited to what makes sense.
+/// A number from a control message, limited to a sensible range.
 inline int limited(double value, double min, double max) {
   return static_cast<int>((std::min)((std::max)(value, min), max));
 }
@@ -257,7 +257,8 @@ class server {
     return control(request.method + ' ' + request.path, parse_json(request.body));
   }
 
-  /// The functions above over HTTP, as --help lists them. A POST needs a body, even an empty one: cpp-httplib waits for it.
+  /// The functions above over HTTP, as --help lists them. A POST needs a body, even an empty one: cpp-httplib waits for
+  /// it.
   response control(std::string const& what, picojson::value const& body) {
     if (what == "POST /sandbox/revoke") {
       okta_.revoke_all();

@@ -39,12 +39,12 @@ inline std::vector<journal_line> lines_for(std::vector<std::size_t> const& numbe
 }
 
 /// One line for each change of an entry, `NUMBER WORD DETAIL`, written to disk before the next step: `sending` with the
-/// entry's checksum before the request, then `accepted`, `rejected`, `unsent` or `unknown`. A program that is killed before
-/// the response leaves `sending`, which counts as unknown.
+/// entry's checksum before the request, then `accepted`, `rejected`, `unsent` or `unknown`. A program that is killed
+/// before the response leaves `sending`, which counts as unknown.
 class journal {
  public:
-  /// Creates the file, or continues it. What was sent must be in the input unchanged; what was rejected may have been fixed
-  /// or removed. Throws `std::runtime_error`, also if another process uses the file.
+  /// Creates the file, or continues it. What was sent must be in the input unchanged; what was rejected may have been
+  /// fixed or removed. Throws `std::runtime_error`, for example if another process is using the file.
   journal(std::string const& path, std::string const& server, std::vector<std::string> const& checksums)
       : path_(path), checksums_(checksums), file_(open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {
     if (file_ < 0) {
@@ -115,7 +115,7 @@ class journal {
     if (!is_complete && first_line.compare(0, text.size(), text) != 0) {
       throw problem("is not a journal, or belongs to another server: name one for this server (--journal)");
     }
-    std::size_t const end = is_complete ? text.rfind('\n') + 1 : 0;  // after it is an interrupted write
+    std::size_t const end = is_complete ? text.rfind('\n') + 1 : 0;  // what follows is an interrupted write
     if (end < text.size() && ftruncate(file_, static_cast<off_t>(end)) != 0) {
       throw failed_to("be written");
     }

@@ -23,8 +23,8 @@ class json {
 
   explicit json(int depth = 0) : depth_(depth) {}
 
-  /// Calls `use` with each of the values that follow one another in `text`. Throws `std::runtime_error`, which names a problem
-  /// and a line, and never quotes the text.
+  /// Calls `use` with each of the values that follow one another in `text`. Throws `std::runtime_error`, which names a
+  /// problem and a line, and never quotes the text.
   template <class Use>
   static void read_each(std::string const& text, Use use) {
     check_characters(text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Observations from FHIR JSON, each with its source text.
+// Reads Observations from FHIR JSON, each with its source text.
 
 #ifndef CIBMTR_AUTH_EXAMPLES_OBSERVATIONS_HPP
 #define CIBMTR_AUTH_EXAMPLES_OBSERVATIONS_HPP
@@ -36,8 +36,8 @@ inline std::string checksum_of(std::string const& text) {
 }
 
 /// Reads Observations from a sequence of JSON values (such as NDJSON): Observations, arrays of them, or Bundles of type
-/// collection, searchset, batch or transaction. Throws `std::runtime_error`, which names an entry by its number and never
-/// quotes its content, because that is patients' data.
+/// collection, searchset, batch or transaction. Throws `std::runtime_error`, which names an entry by its number and
+/// never quotes its content, because that is patients' data.
 class observation_reader {
  public:
   static std::vector<observation> read(std::string const& text) {
@@ -130,8 +130,8 @@ class observation_reader {
     return std::string();
   }
 
-  /// For a search: a backslash before four characters (FHIR R4, search, "Escaping"), then percent-encoding of all but letters
-  /// and digits.
+  /// For a search: a backslash before four characters (FHIR R4, search, "Escaping"), then percent-encoding of all but
+  /// letters and digits.
   static std::string encode(std::string const& part) {
     std::string encoded;
     for (char const c : part) {

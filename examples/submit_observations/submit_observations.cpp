@@ -38,7 +38,7 @@ struct arguments {
   bool no_cache = false;
 };
 
-/// The whole input: half of a file must not be sent.
+/// Reads the whole input: half of a file must not be sent.
 std::string read_input(std::string const& path) {
   int const file = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
   std::string text;
@@ -136,7 +136,7 @@ void describe(CLI::App& app, arguments& given) {
       "status and location), rejected, unsent or unknown. The program stops at the first rejection.\n"
       "The same command continues where it stopped, and sends no accepted entry again. An entry is\n"
       "unknown if it was sent and no response came, or if the program was killed. It is sent again\n"
-      "only with --if-none-exist, or after you have looked and given --unknown lost.\n\n"
+      "only with --if-none-exist, or if you found that it is lost and give --unknown lost.\n\n"
       "Exit status: 0 all accepted; 2 usage, configuration or input; 3 credentials or token rejected;\n"
       "4 rate limited or unavailable; 5 network, TLS or time-out before anything was sent; 6 invalid\n"
       "response of the token server; 7 the API rejected an entry; 8 some entries are unknown.");

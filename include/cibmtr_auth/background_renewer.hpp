@@ -15,8 +15,8 @@
 namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Owns a thread that checks at once, and then every second, whether a renewal is due. The thread blocks all
-/// asynchronous signals. Failures show in the cache's status and events. The destructor waits for a request in flight and
-/// ends the thread. A forked child has no such thread: make another renewer there.
+/// asynchronous signals. Failures show in the cache's status and events. The destructor waits for a request in flight
+/// and ends the thread. A forked child has no such thread: make another renewer there.
 class background_renewer {
  public:
   explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)) {

@@ -41,8 +41,8 @@ struct status_of_result {
 
 }  // namespace detail
 
-/// Calls `call(token)` and returns what it returns, by value. A status of 401 means that the API has rejected the token:
-/// then the token is dropped and the call repeated once with another one, if there is one (RFC 9110, section 15.5.2: the
+/// Calls `call(token)` and returns what it returns, by value. A status of 401 means that the API has rejected the
+/// token: the token is dropped, and the call is repeated once if there is another token (RFC 9110, section 15.5.2: the
 /// request has not been applied). `status_of(result)` gives the status. Throws what `get()` and `call` throw.
 template <class Call, class StatusOf = detail::status_of_result>
 auto call_with_token(token_cache const& tokens, Call&& call, StatusOf status_of = {}) -> decltype(call(token())) {
@@ -58,10 +58,10 @@ auto call_with_token(token_cache const& tokens, Call&& call, StatusOf status_of 
   return call(second);
 }
 
-/// A transport that sends `send`'s requests with a token: it adds the `Authorization` header, or replaces the one that is
-/// there, and repeats a request once with another token after a 401, whatever the method. Throws `configuration` for a
-/// URL whose origin is not that of `environment::api_url`: FHIR's `Bundle.link[next]` is an absolute URL, and the token
-/// must not follow it to another host.
+/// A transport that calls `send` with a token: it adds or replaces the `Authorization` header. After a 401 it repeats
+/// the request once with another token, whatever the method. Throws `configuration` for a URL whose origin is not that
+/// of `environment::api_url`: FHIR's `Bundle.link[next]` is an absolute URL, and the token must not follow it to
+/// another host.
 inline transport authorized(token_cache const& tokens, transport const& send) {
   detail::require(send != nullptr, "the transport", "is empty: give a function");
   std::string const origin = detail::parse_secure_url(tokens.cache_->api_url(), "API URL").origin();
@@ -85,7 +85,7 @@ inline transport authorized(token_cache const& tokens, transport const& send) {
   };
 }
 
-/// The same over the transport of the cache, so that one CA file and one proxy serve both.
+/// The same, over the transport of the cache, so that one CA file and one proxy serve both.
 inline transport authorized(token_cache const& tokens) { return authorized(tokens, tokens.cache_->api_transport()); }
 
 }}  // namespace cibmtr_auth::v1_0

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A clock that counts sleep and ignores changes of the system clock.
+// A clock that counts time asleep and ignores changes to the system clock.
 
 #ifndef CIBMTR_AUTH_BOOT_CLOCK_HPP
 #define CIBMTR_AUTH_BOOT_CLOCK_HPP
@@ -12,14 +12,14 @@
 
 namespace cibmtr_auth { inline namespace v1_0 {
 
-/// Time since boot, including time asleep: a token ages while a machine sleeps, and does not when somebody sets the
-/// system clock. `CLOCK_BOOTTIME` on Linux (clock_gettime(2)); elsewhere `steady_clock`, which counts sleep on Windows
-/// and macOS.
+/// Time since boot, including time asleep: a token ages while the machine sleeps, but not when somebody sets the system
+/// clock. `CLOCK_BOOTTIME` on Linux (clock_gettime(2)); elsewhere `steady_clock`, which counts sleep on Windows and
+/// macOS.
 struct boot_clock {
   using duration = std::chrono::nanoseconds;
   using rep = duration::rep;
   using period = duration::period;
-  using time_point = std::chrono::time_point<boot_clock>;  ///< a moment since this boot; meaningless after the next
+  using time_point = std::chrono::time_point<boot_clock>;  ///< a moment since this boot; meaningless after a reboot
   enum : bool { is_steady = true };                        // no static data member: it would need a definition in C++11
 
   static time_point now() noexcept {

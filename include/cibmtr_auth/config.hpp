@@ -16,7 +16,7 @@
 #define CIBMTR_AUTH_PRODUCTION 0
 #endif
 
-/// The opposite of `CIBMTR_AUTH_PRODUCTION`, for builds that want to state what they mean.
+/// The opposite of `CIBMTR_AUTH_PRODUCTION`, for builds that want to be explicit.
 #ifndef CIBMTR_AUTH_TEST
 #if CIBMTR_AUTH_PRODUCTION
 #define CIBMTR_AUTH_TEST 0
@@ -61,7 +61,8 @@
 #error "Set exactly one of CIBMTR_AUTH_PRODUCTION and CIBMTR_AUTH_TEST to 1, or leave both out for test"
 #endif
 
-/// For classes that one shared library throws and another catches: with hidden symbols, libc++ takes them for two.
+/// For classes that one shared library throws and another catches: with hidden symbols, libc++ would see two different
+/// types.
 #if defined(__GNUC__) && !defined(_WIN32)
 #define CIBMTR_AUTH_DETAIL_EXCEPTION __attribute__((visibility("default")))
 #else

@@ -28,7 +28,8 @@ enum class basic_encoding {
 /// with one the older `password` grant (section 4.3).
 struct credentials {
   credentials() = default;
-  /// In the order of CIBMTR's message; leave out the last two for `client_credentials`. Checked by `validate()`, not here.
+  /// In the order of CIBMTR's message; leave out the last two for `client_credentials`. Checked by `validate()`, not
+  /// here.
   credentials(std::string id, secret secret_of_client, std::string scope_tokens, std::string user = {},
               secret password_of_user = {})
       : client_id(std::move(id)),
@@ -43,8 +44,8 @@ struct credentials {
   std::string username;   ///< UTF-8
   secret password;        ///< UTF-8
 
-  /// Throws a `configuration` error that names the first field that cannot be right, never its value. Called before
-  /// anything is sent, because a wrong request counts towards a lockout.
+  /// Throws a `configuration` error that names the first invalid field, never its value. Called before anything is
+  /// sent, because a wrong request counts towards a lockout.
   void validate() const;
 };
 
@@ -78,7 +79,7 @@ inline void credentials::validate() const {
                   "contains a control or non-ASCII character: copy it again, without line breaks");
   detail::require(!scope.empty(), "scope", "is empty: fill in the Application Scope from CIBMTR (CIBMTR_SCOPE)");
   detail::require(detail::is_scope(scope), "scope",
-                  "is not a list of scope tokens (printable ASCII but \" and \\, one space between two of them)");
+                  "is not a list of scope tokens (printable ASCII except \" and \\, one space between two of them)");
   detail::require(
       !username.empty() || password.empty(), "username",
       "is empty although there is a password: give both (CIBMTR_USERNAME), or neither for the client_credentials "
@@ -93,8 +94,9 @@ inline void credentials::validate() const {
 
 namespace detail {
 
-/// The whole of a small file, which errors call `subject`. Unbuffered, into a string that never grows, so that no copy of
-/// the text stays behind. Repeats what a signal interrupts. The mode closes the file when another program is executed.
+/// Reads the whole of a small file, which errors call `subject`. Unbuffered, into a string that never grows, so that no
+/// copy of the text is left behind. Repeats what a signal interrupts. Because of the mode, a program that is executed
+/// does not inherit the file.
 inline secret read_secret_file(std::string const& path, std::string const& subject) {
 #ifdef _WIN32
   char const* const mode = "rbN";
@@ -155,8 +157,8 @@ inline secret secret_from_env(std::string const& name) {
 
 /// Reads the environment variables `CIBMTR_CLIENT_ID`, `CIBMTR_CLIENT_SECRET`, `CIBMTR_SCOPE`, `CIBMTR_USERNAME` and
 /// `CIBMTR_PASSWORD`, or the same with another prefix. A variable with `_FILE` appended to its name holds the path of a
-/// file with the value instead, as for secrets in containers. One line break at the end of a value is dropped. The field
-/// of an unset variable is empty. Throws `configuration` if a file cannot be read or a variable is set both ways.
+/// file with the value instead, as for secrets in containers. One line break at the end of a value is dropped. The
+/// field of an unset variable is empty. Throws `configuration` if a file cannot be read or a variable is set both ways.
 inline credentials credentials_from_env(std::string const& prefix = "CIBMTR_") {
   return credentials(
       detail::secret_from_env(prefix + "CLIENT_ID").reveal(), detail::secret_from_env(prefix + "CLIENT_SECRET"),
@@ -164,9 +166,9 @@ inline credentials credentials_from_env(std::string const& prefix = "CIBMTR_") {
       detail::secret_from_env(prefix + "PASSWORD"));
 }
 
-/// Reads a file that contains one JSON object with the members `client_id`, `client_secret`, `scope` and, for the password
-/// grant, `username` and `password`, all strings. Throws `configuration` if the file contains anything else: a misspelt
-/// `username` must not silently select the other grant.
+/// Reads a file that contains one JSON object with the members `client_id`, `client_secret`, `scope` and, for the
+/// password grant, `username` and `password`, all strings. Throws `configuration` if the file contains anything else: a
+/// misspelt `username` must not silently select the other grant.
 inline credentials credentials_from_file(std::string const& path) {
   // Errors do not quote the path, because somebody may have passed the content instead.
   std::string const subject = "the credentials file";

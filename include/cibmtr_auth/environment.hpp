@@ -14,7 +14,7 @@ namespace cibmtr_auth { inline namespace v1_0 {
 /// that the grant needs must be set. For another environment fill in a struct of your own.
 /// Source: CIBMTR Reporting Implementation Guide, "Endpoints" and "Access Credentials" (v0.1.6 and v0.1.12).
 struct environment {
-  std::string name;                          ///< for people
+  std::string name;                          ///< for display
   std::string password_token_url;            ///< for the `password` grant
   std::string client_credentials_token_url;  ///< for the `client_credentials` grant
   std::string api_url;                       ///< root of the Direct FHIR API, without a trailing slash
@@ -56,8 +56,8 @@ inline environment with_urls(environment base, char const* token_url, char const
 
 }  // namespace detail
 
-/// What the compile-time switches of this source file select. Internal linkage, because the switches may differ between
-/// files: call it in source files, not in inline functions of headers.
+/// The environment that the compile-time switches of this source file select. Internal linkage, because the switches
+/// may differ between files: call it in source files, not in inline functions of headers.
 static inline environment default_environment() {
   return detail::with_urls(CIBMTR_AUTH_PRODUCTION ? production_environment() : test_environment(),
                            CIBMTR_AUTH_TOKEN_URL, CIBMTR_AUTH_API_URL);

@@ -14,12 +14,12 @@
 
 namespace cibmtr_auth { inline namespace v1_0 {
 
-/// Few and stable; each has one remedy, which the message spells out.
+/// The kinds of errors. They are few and stable; each has one remedy, which the message spells out.
 enum class error_kind {
   configuration,    ///< fix the call or the settings: nothing was sent
   rejected,         ///< the server rejects these credentials: fix them; every further attempt may count towards a lock
   rate_limited,     ///< too many token requests: wait for `retry_after()`
-  unavailable,      ///< the server, or a gateway in front of it, is out of order: try later
+  unavailable,      ///< the server, or a gateway in front of it, is not working: try later
   network,          ///< the server or the proxy cannot be reached, or the connection was lost
   tls,              ///< the server cannot be trusted, or does not trust this client
   timed_out,        ///< no response within the time-out, or the exchange was cancelled
@@ -45,7 +45,7 @@ inline std::string to_string(error_kind kind) {
 /// contains a credential or a token. Copying cannot throw.
 class CIBMTR_AUTH_DETAIL_EXCEPTION error : public std::runtime_error {
  public:
-  /// For your own transports and stores: kind and message are enough, and `was_sent` false if nothing was sent.
+  /// For your own transports and stores: pass the kind and the message, and `was_sent` as false if nothing was sent.
   /// `message` must not contain a secret.
   error(error_kind kind, std::string const& message, int http_status = 0, std::string oauth_error = {},
         std::chrono::seconds retry_after = std::chrono::seconds(0), bool was_sent = true)
@@ -66,7 +66,8 @@ class CIBMTR_AUTH_DETAIL_EXCEPTION error : public std::runtime_error {
   int http_status() const noexcept { return http_status_; }
   /// The `error` code of RFC 6749, section 5.2, or Okta's `errorCode`; empty if there was none.
   std::string const& oauth_error() const noexcept { return *oauth_error_; }
-  /// How long the server asked to wait; from `get()`, what is left of the backoff. Rounded up to seconds; zero if unknown.
+  /// How long the server asked to wait; from `get()`, what is left of the backoff. Rounded up to seconds; zero if
+  /// unknown.
   std::chrono::seconds retry_after() const noexcept { return retry_after_; }
   /// Whether your request may have been processed. False for everything that `get()` throws: your call was not made.
   bool was_sent() const noexcept { return was_sent_; }
@@ -86,7 +87,7 @@ inline error not_sent(error_kind kind, std::string const& message) {
   return error(kind, message, 0, std::string(), std::chrono::seconds(0), false);
 }
 
-/// Throws `configuration` unless `is_met`: "`subject` `problem`".
+/// Throws `configuration` with the message "`subject` `problem`" unless `is_met`.
 inline void require(bool is_met, std::string const& subject, std::string const& problem) {
   if (!is_met) {
     throw not_sent(error_kind::configuration, subject + " " + problem);

@@ -45,9 +45,10 @@ inline std::string form_encode_text(std::string const& bytes) {
 
 }  // namespace detail
 
-/// The whole body: `name=value` pairs joined by `&`, empty if there are no fields. Letters, digits, `*`, `-`, `.` and `_`
-/// stay as they are, a space becomes `+`, every other byte `%` and two upper-case hexadecimal digits. Allocates once, so
-/// that no copy of a secret is left behind. Source: WHATWG URL, application/x-www-form-urlencoded serializing.
+/// The whole body: `name=value` pairs joined by `&`, empty if there are no fields. Letters, digits, `*`, `-`, `.` and
+/// `_` stay as they are, a space becomes `+`, every other byte becomes `%` and two upper-case hexadecimal digits.
+/// Allocates once, so that no copy of a secret is left behind. Source: WHATWG URL, application/x-www-form-urlencoded
+/// serializing.
 inline std::string form_encode(form_fields const& fields) {
   std::size_t max_size = 0;
   for (auto const& field : fields) {

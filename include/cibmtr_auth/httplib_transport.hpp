@@ -37,8 +37,9 @@ struct wiped_httplib_request : httplib::Request {
 /// Marks our request for the header writer, which also writes the CONNECT to a proxy. Never sent.
 constexpr char const* httplib_marker = "Cibmtr-Auth";
 
-/// Has `before_sending` called when the server is verified, by the function that writes the header fields; cpp-httplib
-/// 0.11.4 has none. Also keeps `Proxy-Authorization` from the server behind the proxy, to which cpp-httplib sends it on.
+/// Has `announce` called once the server is verified, by the function that writes the header fields. Returns false if
+/// cpp-httplib has no such function (0.11.4). Also keeps `Proxy-Authorization` from the server behind the proxy,
+/// because cpp-httplib would send it there too.
 template <typename Client>
 auto announce_late(Client& client, httplib::Request& request, bool is_secure, std::function<void()> const& announce,
                    int) -> decltype(client.set_header_writer(nullptr), true) {
@@ -107,7 +108,7 @@ inline http_response exchange_over_httplib(http_request const& request,
   sent.method = request.method;
   sent.path = to.target;
   for (std::size_t at = sent.path.find('?'); (at = sent.path.find('+', at)) != std::string::npos;) {
-    sent.path.replace(at, 1, "%20");  // the same; cpp-httplib would turn + into a literal plus sign
+    sent.path.replace(at, 1, "%20");  // equivalent; cpp-httplib would turn + into a literal plus sign
   }
   sent.body = request.body.reveal();
   for (auto const& field : request.headers) {
@@ -161,17 +162,18 @@ inline http_response exchange_over_httplib(http_request const& request,
     throw httplib_error(to.authority(), problem, is_announced);
   }
   if (received.status < 200 || received.status > 599) {
-    throw error(error_kind::invalid_response, to.authority() + " sent a status that is none", received.status);
+    throw error(error_kind::invalid_response, to.authority() + " sent an invalid status code", received.status);
   }
   return http_response(received.status, std::move(body), {received.headers.begin(), received.headers.end()});
 }
 
 }  // namespace detail
 
-/// A transport over `httplib::Client`, with one client for each exchange. `set_up` may configure it (proxy, CAs, time-outs)
-/// and must be callable from several threads. Unless it says otherwise, connecting may take 10 s, and each read and write
-/// 30 s; from cpp-httplib 0.41 on, the whole exchange 30 s. Redirects are never followed. A response may have 16 MiB.
-/// Throws like `https_transport`, with cpp-httplib's own words. cpp-httplib ignores the proxy variables of the environment.
+/// A transport over `httplib::Client`, with one client for each exchange. `set_up` may configure it (proxy, CAs,
+/// time-outs) and must be callable from several threads. Unless it says otherwise, connecting may take 10 s, and each
+/// read and write 30 s; from cpp-httplib 0.41 on, the whole exchange 30 s. Redirects are never followed. A response may
+/// be at most 16 MiB long. Throws like `https_transport`, with cpp-httplib's own descriptions. cpp-httplib ignores the
+/// proxy variables of the environment.
 inline transport httplib_transport(std::function<void(httplib::Client&)> set_up = nullptr) {
   return [set_up](http_request const& request) { return detail::exchange_over_httplib(request, set_up); };
 }

@@ -12,9 +12,9 @@
 namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
-/// For a diagnosis: `observer` learns whom each exchange talks to, before anything is sent.
+/// For a diagnosis: `observer` is called with the peer of each exchange before anything is sent.
 inline transport https_transport_with_observer(https_options const& options, peer_observer const& observer) {
-  OPENSSL_init_ssl(0, nullptr);  // now, so that it outlives static objects that are made later and still use it
+  OPENSSL_init_ssl(0, nullptr);  // now, so that OpenSSL outlives static objects that are made later and use it
   auto const contexts = std::make_shared<shared_tls_context>();
   return [options, observer, contexts](http_request const& request) {
     try {
@@ -30,10 +30,10 @@ inline transport https_transport_with_observer(https_options const& options, pee
 
 }  // namespace detail
 
-/// A transport over HTTPS, and over HTTP to localhost. Returns whatever status the server sends. Throws `configuration`,
-/// `network`, `tls`, `timed_out` or, for a response that is not HTTP or too long, `invalid_response`; `was_sent()` is
-/// false if it happened before `request.before_sending()`. CA and certificate files are read once, and again after they
-/// have changed or after an error of kind `tls`.
+/// A transport over HTTPS, and over HTTP to localhost. Returns whatever status the server sends. Throws
+/// `configuration`, `network`, `tls`, `timed_out` or, for a response that is not HTTP or too long, `invalid_response`;
+/// `was_sent()` is false if it happened before `request.before_sending()`. CA and certificate files are read once, and
+/// again after they have changed or after an error of kind `tls`.
 inline transport https_transport(https_options const& options = https_options()) {
   return detail::https_transport_with_observer(options, nullptr);
 }

@@ -11,7 +11,7 @@
 namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
-/// What the options say, with its transport still to be chosen.
+/// The tools that the options describe, without the transport, which is still to be chosen.
 inline renewal_tools tools_without_transport(token_cache_options const& options) {
   require(options.cache_directory.empty() || !options.store, "cache_directory and store",
           "are both set: a token is shared through one of them");
@@ -25,7 +25,7 @@ inline renewal_tools tools_without_transport(token_cache_options const& options)
   return tools;
 }
 
-/// Static, because what is chosen depends on a switch of the source file.
+/// Static, because the choice depends on a switch of the source file.
 static inline renewal_tools make_tools(environment const& where, credentials const& of,
                                        token_cache_options const& options) {
   renewal_tools tools = tools_without_transport(options);
@@ -45,16 +45,16 @@ static inline renewal_tools make_tools(environment const& where, credentials con
 
 }  // namespace detail
 
-/// A cache for one set of credentials; sends nothing yet. Throws `configuration` for credentials, URLs or options that
-/// cannot be right. Internal linkage, because the transport that an empty `options.transport` stands for depends on
+/// A cache for one set of credentials; sends nothing yet. Throws `configuration` for invalid credentials, URLs or
+/// options. Internal linkage, because the transport that an empty `options.transport` stands for depends on
 /// `CIBMTR_AUTH_HTTPS`: call it in source files, not in inline functions of headers.
 static inline token_cache make_token_cache(environment const& where, credentials const& of,
                                            token_cache_options const& options = {}) {
   return token_cache(std::make_shared<detail::cache_state>(where, of, options, detail::make_tools(where, of, options)));
 }
 
-/// Requests one token, whatever others have cached, and caches nothing. Sends at most one request. With a store it obeys
-/// and updates the backoff there, as `get()` does. Throws `error`.
+/// Requests one token, whatever others have cached, and caches nothing. Sends at most one request. With a store it
+/// obeys and updates the backoff there, as `get()` does. Throws `error`.
 static inline token request_token(environment const& where, credentials const& of,
                                   token_cache_options const& options = {}) {
   detail::account const used(where, of, options.encoding);

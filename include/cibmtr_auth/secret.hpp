@@ -31,11 +31,12 @@ inline void wipe(std::string& text) noexcept {
 class secret {
  public:
   secret() = default;
-  /// Copies the text, which the caller still has to wipe. A null pointer is empty: `secret(std::getenv("NAME"))` is fine.
+  /// Copies the text, which the caller still has to wipe. A null pointer gives an empty secret:
+  /// `secret(std::getenv("NAME"))` is fine.
   secret(char const* text) : text_(text ? text : "") {}
   /// Copies the text, which the caller still has to wipe.
   secret(std::string const& text) : text_(text) {}
-  /// Takes the text over and wipes what a short string leaves behind in `text`.
+  /// Takes over the text, and wipes what moving a short string leaves behind in `text`.
   secret(std::string&& text) : text_(std::move(text)) { detail::wipe(text); }
   secret(secret const&) = default;
   secret(secret&& other) noexcept : text_(std::move(other.text_)) { detail::wipe(other.text_); }

@@ -21,9 +21,9 @@ inline bool is_b64token(std::string const& text) {
   return padding > 0 && text.find_first_not_of('=', padding) == std::string::npos;
 }
 
-/// How long before its expiry a token is due for renewal: after 25 minutes of 30, as CIBMTR advises. The jitter keeps a
-/// fleet that was started together from renewing together. It is computed from the token, so that all who share the
-/// token agree.
+/// How long before its expiry a token is due for renewal: after 25 minutes of 30, as CIBMTR advises. The jitter keeps
+/// processes that were started together from renewing together. It is computed from the token, so that all who share
+/// the token agree.
 inline boot_clock::duration renewal_margin(std::string const& value, boot_clock::duration lifetime) {
   auto const margin = (std::min<boot_clock::duration>)(std::chrono::minutes(5), lifetime / 6);
   return margin + margin / 10 * static_cast<int>(std::hash<std::string>()(value) % 1000) / 1000;
@@ -101,7 +101,7 @@ class token {
 
 namespace detail {
 
-/// Makes tokens and reads their times, which users do not see.
+/// Makes tokens and reads their times, which are not public.
 struct token_access {
   static token make(secret const& value, std::string scope, boot_clock::time_point obtained_at,
                     boot_clock::time_point expires_at, clock_function clock = nullptr) {

@@ -61,7 +61,7 @@ struct token_event {
 struct token_cache_options {
   std::string cache_directory{};         ///< share the token and the backoff with other processes through this folder
   std::shared_ptr<token_store> store{};  ///< or through this store; setting both is a `configuration` error
-  cibmtr_auth::https_options https{};    ///< for the bundled transport; `timeout` and `is_cancelled` hold for any
+  cibmtr_auth::https_options https{};    ///< for the bundled transport; `timeout` and `is_cancelled` apply to any
   cibmtr_auth::transport transport{};    ///< empty: the bundled transport
   basic_encoding encoding = basic_encoding::plain;
   std::function<void(token_event const&)> observer{};  ///< called once per event, outside all locks; may throw
@@ -70,7 +70,8 @@ struct token_cache_options {
 
 namespace detail {
 
-/// What is behind every copy of a `token_cache`; `cache_state` implements it. The members are documented at `token_cache`.
+/// What is behind every copy of a `token_cache`; `cache_state` implements it. The members are documented at
+/// `token_cache`.
 class cache_interface {
  public:
   cache_interface() = default;
@@ -100,24 +101,25 @@ class token_cache {
   token_cache(token_cache const&) = default;             // no move constructor: a moved-from handle still works
   token_cache& operator=(token_cache const&) = default;  // likewise
 
-  /// A token that has not expired. If it is due for renewal (`min(5 min, lifetime / 6)` before expiry, with jitter), one
-  /// caller renews it, and the others use the old one. Without a token they wait and share the result, even a failure. Of
-  /// all processes that share a store, one sends the request. Sends at most one request, and takes at most twice
-  /// `https.timeout` plus name look-ups. Throws `error` if there is no token; until the backoff ends, the same failure is
-  /// thrown again without a request.
+  /// A token that has not expired. If it is due for renewal (`min(5 min, lifetime / 6)` before expiry, with jitter),
+  /// one caller renews it, and the others use the old one. Without a token they wait and share the result, even a
+  /// failure. Of all processes that share a store, one sends the request. Sends at most one request, and takes at most
+  /// twice `https.timeout` plus name look-ups. Throws `error` if there is no token; until the backoff ends, the same
+  /// failure is thrown again without a request.
   token get() const { return cache_->get(); }
-  /// The cached token, or an empty one if it has expired. Never waits for I/O or for another thread's request, and never
-  /// renews.
+  /// The cached token, or an empty one if it has expired. Never waits for I/O or for another thread's request, and
+  /// never renews.
   token try_get() const { return cache_->try_get(); }
-  /// Drops `refused`, and only that token: for a 401 from the API. Returns whether repeating the call with `get()` makes
-  /// sense, even if another thread has already renewed. False for 30 s after a replacement.
+  /// Drops `refused`, and only that token: for a 401 from the API. Returns whether it makes sense to repeat the call
+  /// with the token of another `get()`, which is also the case if another thread has already renewed. False for 30 s
+  /// after a replacement.
   bool invalidate(token const& refused) const { return cache_->invalidate(refused); }
-  /// Continues with other credentials: a renewal is due at once, and attempts are counted from zero. If token URL, client
-  /// id, username and scope are the same, the old token is used until the renewal succeeds. Returns false, without any
-  /// effect, if the credentials are unchanged. Throws `configuration` for credentials that cannot be right.
+  /// Continues with other credentials: a renewal is due at once, and attempts are counted from zero. If token URL,
+  /// client id, username and scope are the same, the old token is used until the renewal succeeds. Returns false,
+  /// without any effect, if the credentials are unchanged. Throws `configuration` for invalid credentials.
   bool set_credentials(credentials const& next) const { return cache_->set_credentials(next); }
   /// Ends the backoff, so that the next `get()` sends a request, for example after an account was unlocked. Returns
-  /// whether it did: false without a backoff, and within 15 minutes of the last time for all who share the store.
+  /// false if there is no backoff, or if anyone who shares the store did this in the last 15 minutes.
   bool retry_now() const { return cache_->retry_now(); }
   /// May be called as often as you like.
   token_cache_status status() const { return cache_->status(); }

@@ -53,11 +53,12 @@ struct http_response {
   }
 };
 
-/// Makes one exchange and returns the response, whatever its status, or throws, preferably an `error` of kind `network`, `tls`
-/// or `timed_out`. It must verify the server, end in bounded time, follow no redirect (that would send the password on),
-/// and may be called from several threads. It calls `request.before_sending()`, if set, when it is connected and the
-/// server is verified, just before the first byte of the request; if that throws, it sends nothing and lets the
-/// exception pass. A transport that does not call it still works, but processes cannot agree on one request.
+/// Makes one exchange and returns the response, whatever its status, or throws, preferably an `error` of kind
+/// `network`, `tls` or `timed_out`. It must verify the server, end in bounded time and follow no redirect, which would
+/// send the password on. It may be called from several threads. It calls `request.before_sending()`, if set, when it is
+/// connected and the server is verified, just before the first byte of the request; if that throws, it sends nothing
+/// and lets the exception pass. A transport that does not call it still works, but processes cannot agree on one
+/// request.
 using transport = std::function<http_response(http_request const&)>;
 
 /// How the bundled transport connects and whom it trusts. The defaults are right for CIBMTR's servers.
@@ -75,8 +76,8 @@ struct https_options {
 
 namespace detail {
 
-/// Throws `configuration` for a request that would not travel as one: a line break in a value would begin another field or
-/// another request (RFC 9112, section 11.2).
+/// Throws `configuration` for a request that would not arrive as one request: a line break in a value would begin
+/// another field or another request (RFC 9112, section 11.2).
 inline void require_valid(http_request const& request) {
   auto is_word = [](std::string const& text) {
     return !text.empty() &&

@@ -195,7 +195,7 @@ class CibmtrToken(CibmtrTokenTest):
         self.assertNotEqual(renewed.stdout, rejected)
         self.assertEqual(self.run_it(cache=shared).stdout, renewed.stdout)
         again = self.run_it("--renew", cache=shared)
-        self.assertEqual((again.stdout, again.stderr), (renewed.stdout, "cibmtr-token: note: the same token as before, because "
+        self.assertEqual((again.stdout, again.stderr), (renewed.stdout, "cibmtr-token: note: this is the same token as before, because "
                          "it was renewed less than 30 s ago\n"))
         self.assertEqual(self.requests(), 2)
 

@@ -13,8 +13,8 @@
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// One token, one mutex, one request in flight; docs/design.md has the diagram. The mutex is never locked during network
-/// I/O, nor while a store, observer, transport or clock of the program runs.
+/// One token, one mutex, one request in flight; docs/design.md has the diagram. The mutex is never locked during
+/// network I/O, nor while a store, observer, transport or clock of the program runs.
 class cache_state : public cache_interface {
  public:
   cache_state(environment where, credentials const& of, token_cache_options const& options, renewal_tools tools)
@@ -71,7 +71,7 @@ class cache_state : public cache_interface {
     s.is_due = keeps_token;
     s.look_again_at = boot_clock::time_point();
     s.last_error = nullptr;
-    s.in_flight = nullptr;  // finishes under its old key
+    s.in_flight = nullptr;  // a request in flight finishes under the old key
     s.done.notify_all();
     replacement.reset(account_.exchange(replacement.release()));
     return true;
@@ -137,7 +137,7 @@ class cache_state : public cache_interface {
     record latest;                         ///< the cached token, and the backoff
     token refused;                         ///< by the API, until there is another one
     bool is_due = false;                   ///< renew whatever the token's age
-    boot_clock::time_point look_again_at;  ///< until then a renewal would come to nothing
+    boot_clock::time_point look_again_at;  ///< until then a renewal would change nothing
     std::shared_ptr<flight> in_flight;
     std::shared_ptr<error const> last_error;
     token_cache_status counters;  ///< the other members are computed by `status()`
@@ -178,14 +178,14 @@ class cache_state : public cache_interface {
       if (!found.empty()) {
         return found;
       }
-      now = tools_.now();  // meanwhile the credentials were replaced, or the API refused what was found
+      now = tools_.now();  // the credentials were replaced meanwhile, or the API rejected the token that was found
       lock.lock();
     }
     s.counters.hits += is_counted && !has_waited ? 1 : 0;
     return s.latest.cached;
   }
 
-  /// Throws the failure that the backoff is for.
+  /// Throws the failure that caused the backoff.
   token fail(state& s, std::unique_lock<std::mutex>& lock) {
     record const latest = s.latest;
     lock.unlock();
@@ -235,7 +235,7 @@ class cache_state : public cache_interface {
   void commit(state& s, renewal_result& result, renewal_input const& input, flight& current,
               std::vector<token_event>& events) const noexcept {
     bool const is_granted = result.was_attempted && !result.failure;
-    // The API may meanwhile have refused the token that the renewal found.
+    // The API may meanwhile have rejected the token that the renewal found.
     bool const is_refused = !is_granted && !s.refused.empty() && s.refused.value() != input.refused.value() &&
                             s.refused.value() == result.latest.cached.value();
     if (result.was_attempted || !result.obtained.empty() || result.is_earlier_failure()) {
@@ -253,7 +253,7 @@ class cache_state : public cache_interface {
     bool const had_problem = !s.counters.sharing_problem.empty();
     bool const has_shared = result.was_stored || (!result.was_attempted && !result.obtained.empty());
     try {
-      // A store that can be read again may still refuse changes.
+      // A store that can be read again may still reject changes.
       if (!had_problem || has_shared || !result.sharing_problem.empty()) {
         s.counters.sharing_problem = result.sharing_problem;
       }
@@ -304,7 +304,8 @@ class cache_state : public cache_interface {
   std::function<void(token_event const&)> const observer_;
   renewal_tools const tools_;
   per_process<state> state_;
-  /// Changed with the mutex locked. A pointer that is exchanged, because a forked child reads it without its parent's mutex.
+  /// Changed only while the mutex is locked. An atomic pointer, because a forked child reads it without its parent's
+  /// mutex.
   std::atomic<account_ptr*> account_;  // the last member: nothing that throws may follow its `new`
 };
 

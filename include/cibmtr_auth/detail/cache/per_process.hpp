@@ -12,13 +12,13 @@
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// Counts the forks between this process and the first that called this. Shared libraries with hidden symbols have a
-/// count each.
+/// Counts the forks between this process and the first that called this. Each shared library with hidden symbols has a
+/// separate count.
 inline std::atomic<unsigned> const& fork_count() noexcept {
   static std::atomic<unsigned> forks{0};
 #ifndef _WIN32
-  // No std::call_once: a forked child would wait for a parent's thread that was inside it. Counting a fork twice does no
-  // harm.
+  // No std::call_once: a forked child would wait for a parent's thread that was inside it. Counting a fork twice does
+  // no harm.
   static std::atomic<bool> is_counting{false};
   if (!is_counting) {
     is_counting = pthread_atfork(nullptr, nullptr, [] { ++forks; }) == 0;
@@ -27,8 +27,8 @@ inline std::atomic<unsigned> const& fork_count() noexcept {
   return forks;
 }
 
-/// A value that a forked child gets a new one of. The parent's may be half changed, and its mutex locked by a thread that
-/// the child does not have, so the child must not even destroy it.
+/// A value that a forked child replaces with a new one. The parent's value may be half changed, and its mutex locked by
+/// a thread that the child does not have, so the child must not even destroy it.
 template <typename T>
 class per_process {
  public:
@@ -60,7 +60,7 @@ class per_process {
   struct entry {
     bool is_of_this_process() const noexcept { return forks.load(std::memory_order_relaxed) == forks_when_made; }
 
-    std::atomic<unsigned> const& forks = fork_count();  // of the library that made this, whichever reads it
+    std::atomic<unsigned> const& forks = fork_count();  // of the library that made this, whichever library reads it
     unsigned const forks_when_made = forks;
     T value{};
   };

@@ -31,7 +31,7 @@ struct account {
   std::string key;     ///< of the shared record
 };
 
-/// Of a transport that is not ours; it may be any.
+/// The proxy login of a transport that is not ours: it is not known.
 constexpr unsigned unknown_proxy_login = 0x10000;
 
 /// What every renewal of a cache uses.
@@ -55,10 +55,10 @@ struct renewal_tools {
   }
 };
 
-/// Thrown out of `before_sending`, through the transport, if another process was faster. Nothing has been sent then.
+/// Thrown by `before_sending`, through the transport, if another process was faster. Nothing has been sent.
 struct CIBMTR_AUTH_DETAIL_EXCEPTION record_has_changed {};
 
-/// From 0 to 1, another one at every nanosecond.
+/// A number from 0 to 1 that differs from one nanosecond to the next.
 inline double jitter(boot_clock::time_point now) {
   std::uint64_t const bits = mix(static_cast<std::uint64_t>(now.time_since_epoch().count()) + 0x9E3779B97F4A7C15U);
   return static_cast<double>(bits >> 32U) / 4294967296.0;
@@ -71,7 +71,7 @@ inline std::string describe_exception() {
   } catch (std::exception const& thrown) {
     return thrown.what();
   } catch (...) {
-    return "an exception that is no std::exception";
+    return "an exception that is not a std::exception";
   }
 }
 
@@ -104,7 +104,7 @@ struct renewal_result {
   bool was_sent = false;
   bool was_stored = false;  ///< the store took a change
   std::string sharing_problem;
-  boot_clock::time_point look_again_at;  ///< until then another renewal would come to the same
+  boot_clock::time_point look_again_at;  ///< until then another renewal would have the same result
 
   bool is_earlier_failure() const { return !was_attempted && failure && failure == latest.failure; }
 };
@@ -118,8 +118,8 @@ class renewal {
   renewal(renewal const&) = delete;
   renewal& operator=(renewal const&) = delete;
 
-  /// Waits for other processes for at most the time-out. Throws only what the program's clock and `is_cancelled` throw, and
-  /// std::bad_alloc before anything was sent.
+  /// Waits for other processes for at most the time-out. Throws only what the program's clock and `is_cancelled` throw,
+  /// and std::bad_alloc before anything was sent.
   renewal_result run() {
     using std::chrono::steady_clock;
     steady_clock::time_point const end = steady_clock::now() + tools_.timeout;
@@ -136,7 +136,7 @@ class renewal {
     return std::move(result_);
   }
 
-  /// One look at the record, and the request if it is allowed now. False if another process is requesting.
+  /// Looks at the record once, and makes the request if it is allowed now. False if another process is requesting.
   bool advance() {
     load();
     boot_clock::time_point const now = tools_.now();
@@ -161,7 +161,8 @@ class renewal {
     return attempt(fallback);
   }
 
-  /// Removes the wait from the record, but not the rung. False without a backoff, and within 15 minutes of the last time.
+  /// Removes the wait from the record, but not the rung. False without a backoff, and within 15 minutes of the last
+  /// time.
   bool end_backoff() {
     load();
     boot_clock::time_point const now = tools_.now();
@@ -191,7 +192,7 @@ class renewal {
     return true;
   }
 
-  /// A backoff is looked at again every second, because others may have ended it.
+  /// A backoff is checked again every second, because others may have ended it.
   boot_clock::time_point end_of_backoff(boot_clock::time_point now) const {
     return tools_.store ? (std::min)(latest_.next_attempt_at, now + std::chrono::seconds(1)) : latest_.next_attempt_at;
   }
@@ -207,7 +208,7 @@ class renewal {
     return token();
   }
 
-  /// What the store holds and, if that ends later, the backoff that only this process knows.
+  /// Loads what is in the store. A backoff that only this process knows is added if it ends later.
   void load() {
     record known = latest_;
     known.has_lease = false;
@@ -221,7 +222,7 @@ class renewal {
       latest_ = known;
     } else if (refused_replaces_ == 3) {
       is_store_usable_ = false;
-      result_.sharing_problem = "the store refused three changes although nobody else had made one";
+      result_.sharing_problem = "the store rejected three changes although nobody else had made one";
     }
   }
 
@@ -230,7 +231,7 @@ class renewal {
     clock_reading const clock = tools_.read_clock();
     latest_ = read_record(text_.reveal(), clock, tools_.clock);
     if (latest_.is_from_future) {
-      use_store([&] { replace(latest_); });  // once, so that it has this machine's date
+      use_store([&] { replace(latest_); });  // written again, once, with this machine's date
     }
     latest_.settle_lease(clock.now, account_.has_password());
     return clock.now;
@@ -252,7 +253,7 @@ class renewal {
     return is_replaced;
   }
 
-  /// False if the store failed; then the reason is reported. Memory may be short, but a result must not be lost for that.
+  /// False if the store failed; the reason is then reported. Lack of memory must not lose a result.
   template <typename Use>
   bool use_store(Use use) noexcept {
     try {
@@ -268,9 +269,9 @@ class renewal {
     }
   }
 
-  /// Stores the record changed by `apply(record&, is_expected)`, without the lease that this renewal took. If somebody
-  /// else was faster, `apply` is called again with what is stored then, and may return false to change nothing. It is as
-  /// expected if nobody was faster, or if our lease is still running in it.
+  /// Stores the record changed by `apply(record&, is_expected)`, without the lease that this renewal took. If another
+  /// process was faster, `apply` is called again with the record that is stored by then, and may return false to change
+  /// nothing. `is_expected` is true if no other process was faster, or if our lease is still in the record.
   template <typename Apply>
   change change_stored(Apply apply) noexcept {
     change outcome = change::failed;
@@ -289,7 +290,7 @@ class renewal {
         }
       }
       if (outcome == change::failed) {
-        result_.sharing_problem = "the store refused ten changes in a row";
+        result_.sharing_problem = "the store rejected ten changes in a row";
       }
     });
     return outcome;
@@ -340,7 +341,7 @@ class renewal {
       http_response response = tools_.send(request);
       received = read_token_response(std::move(response), account_.owner, sent_at, account_.server, tools_.clock);
       if (!is_alive(received, tools_.now())) {
-        throw error(error_kind::invalid_response, account_.server + " takes longer to respond than its tokens live",
+        throw error(error_kind::invalid_response, account_.server + " takes longer to respond than its tokens last",
                     200);
       }
     } catch (record_has_changed const&) {
@@ -379,7 +380,7 @@ class renewal {
     return true;
   }
 
-  /// Short memory must not hide that an attempt failed.
+  /// Lack of memory must not hide that an attempt failed.
   std::shared_ptr<error const> copy_of(error const& failure) const noexcept {
     try {
       return std::make_shared<error const>(failure);
@@ -433,7 +434,7 @@ class renewal {
           add_failure(r);  // if somebody else's lease is running, only the rung is written
           r.local_rung = 0;
         }
-        // A backoff for all becomes neither shorter nor one for those who use this proxy login.
+        // A backoff for everybody must not become shorter, nor become one only for users of this proxy login.
         bool const is_theirs_for_all = others.is_backing_off(now) && others.row != attempt_row::proxy_login_rejected;
         return is_expected || !is_theirs_for_all ||
                (row != attempt_row::proxy_login_rejected && r.next_attempt_at >= others.next_attempt_at);
@@ -458,8 +459,8 @@ class renewal {
   int refused_replaces_ = 0;  ///< in a row, although the record did not change
 };
 
-/// A new token, or the failure with the time of the next attempt. Without a store only the server's own wish is passed on,
-/// because nothing else enforces a time.
+/// A new token, or the failure with the time of the next attempt. Without a store the time is only what the server
+/// asked for, because nothing else enforces one.
 inline token request_one_token(renewal_tools const& tools, account const& of) {
   renewal_input input;
   input.for_one_token = true;

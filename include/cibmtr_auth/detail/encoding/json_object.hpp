@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The top-level members of one JSON object (RFC 8259), and of nothing that only looks like one.
+// Reads the top-level members of one JSON object (RFC 8259), and rejects anything else.
 
 #ifndef CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
 #define CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
@@ -22,8 +22,8 @@ struct json_member {
   secret text;        ///< of a string
 };
 
-/// Token responses, records and credentials files are one flat object each, of few members. Nested values are checked and
-/// skipped.
+/// Token responses, records and credentials files are each one flat object with few members. Nested values are checked
+/// and skipped.
 class json_object {
  public:
   /// False unless `text` is one object with distinct member names and nothing after it; `problem()` then says why,
@@ -55,8 +55,8 @@ class json_object {
   char const* problem_ = "is not a JSON object";
 };
 
-/// A parse context for picojson's event interface. picojson's own tree overflows the stack on deep nesting and throws on
-/// 1e400; this context counts the depth and stores only the top level.
+/// A parse context for picojson's event interface. picojson's own tree overflows the stack on deep nesting and throws
+/// on 1e400; this context counts the depth and stores only the top level.
 class json_object::reader {
  public:
   reader(json_object& object, std::string::const_iterator end, json_member* member = nullptr, int depth = 0)

@@ -16,10 +16,10 @@ inline std::string to_lower(std::string text) {
   return text;
 }
 
-/// Equal but for the case of ASCII letters.
+/// Equal, ignoring the case of ASCII letters.
 inline bool iequals(std::string const& a, std::string const& b) { return to_lower(a) == to_lower(b); }
 
-/// Without white space at either end.
+/// Removes white space at both ends.
 inline std::string trim(std::string const& text) {
   std::size_t const first = text.find_first_not_of(" \t\r\n");
   return first == std::string::npos ? std::string() : text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);

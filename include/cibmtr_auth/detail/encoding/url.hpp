@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where a request goes, taken apart and checked before anything is sent there.
+// URLs: split into parts, and checked before anything is sent to them.
 
 #ifndef CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP
 #define CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP
@@ -49,8 +49,8 @@ inline int port_number(std::string const& digits) {
   return port <= 65535 ? port : 0;
 }
 
-/// `localhost`, `::1` or 127.0.0.0/8, each in its usual spelling only: another one may be looked up as a name, which
-/// leads anywhere (127.1.1.1.1).
+/// `localhost`, `::1` or 127.0.0.0/8, each in its usual spelling only: another spelling (127.1.1.1.1) may be looked up
+/// as a name, and lead anywhere.
 inline bool is_loopback(std::string const& host) {
   auto octet = [](unsigned value) { return "." + std::to_string(value & 255U); };
   unsigned b = 0;
@@ -61,7 +61,8 @@ inline bool is_loopback(std::string const& host) {
           host == "127" + octet(b) + octet(c) + octet(d));
 }
 
-/// Splits `text`. Throws a `configuration` error that names `field` and never quotes the text, which may contain a password.
+/// Splits `text`. Throws a `configuration` error that names `field` and never quotes the text, which may contain a
+/// password.
 inline url parse_url(std::string const& text, std::string const& field) {
   require(!text.empty(), field, "is empty");
   require(

@@ -57,7 +57,7 @@ inline bool is_hashed_directory(std::string const& path) {
 #endif
 }
 
-/// What SSL_CERT_FILE and SSL_CERT_DIR name, each beside the other's default, as OpenSSL does it.
+/// What SSL_CERT_FILE and SSL_CERT_DIR name. If only one is set, the other has its default, as in OpenSSL.
 inline certificate_authorities authorities_from_env(char const* file, char const* directory) {
   certificate_authorities named = {file ? file : X509_get_default_cert_file(),
                                    directory ? directory : X509_get_default_cert_dir(), ""};
@@ -79,8 +79,9 @@ inline certificate_authorities authorities_from_env(char const* file, char const
   return named;
 }
 
-/// Those that the options name. Else those that SSL_CERT_FILE and SSL_CERT_DIR name. Else this system's: of a hashed
-/// directory OpenSSL reads the one CA that it needs, of a bundle all (Debian's: 24 ms), so directories come first.
+/// Those that the options name. Else those that SSL_CERT_FILE and SSL_CERT_DIR name. Else this system's: from a hashed
+/// directory OpenSSL reads only the CA that it needs, from a bundle all of them (24 ms on Debian), so directories come
+/// first.
 inline certificate_authorities find_authorities(https_options const& options) {
   if (!options.ca_file.empty() || !options.ca_directory.empty()) {
     bool const are_both = !options.ca_file.empty() && !options.ca_directory.empty();

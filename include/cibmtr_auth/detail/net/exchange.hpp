@@ -11,13 +11,13 @@
 #if CIBMTR_AUTH_HTTPS
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// The request as it is sent (RFC 9112), in memory that never moves, so that no copy of a secret stays behind.
+/// The request as it is sent (RFC 9112), in memory that never moves, so that no copy of a secret is left behind.
 inline secret request_bytes(http_request const& request, url const& to) {
   require_valid(request);
   std::string head =
       request.method + " " + to.target + " HTTP/1.1\r\nHost: " + to.authority() + "\r\nConnection: close\r\n";
   head += has_header(request, "Accept") ? "" : "Accept: */*\r\n";
-  head += has_header(request, "Accept-Encoding") ? "" : "Accept-Encoding: identity\r\n";  // no other is decoded
+  head += has_header(request, "Accept-Encoding") ? "" : "Accept-Encoding: identity\r\n";  // nothing else can be decoded
   head += has_header(request, "User-Agent") ? "" : "User-Agent: cibmtr_auth/" CIBMTR_AUTH_VERSION "\r\n";
   std::string const& body = request.body.reveal();
   if (!body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
@@ -61,7 +61,7 @@ http_response send_and_receive(Connection& peer, std::string const& name, http_r
   return receive();
 }
 
-/// Leaves no errors of ours for the host's next use of OpenSSL in this thread.
+/// Removes our errors, so that the host's next use of OpenSSL in this thread does not find them.
 struct openssl_error_guard {
   openssl_error_guard() = default;
   openssl_error_guard(openssl_error_guard const&) = delete;
@@ -71,8 +71,7 @@ struct openssl_error_guard {
 
 using peer_observer = std::function<void(https_peer const&)>;
 
-/// `observer`, which may be empty, learns whom the exchange talks to before anything is sent; what it throws ends the
-/// exchange.
+/// `observer`, which may be empty, is called with the peer before anything is sent; what it throws ends the exchange.
 inline http_response exchange(http_request const& request, https_options const& options,
                               shared_tls_context const& contexts, peer_observer const& observer) {
   url const to = parse_secure_url(request.url, "request URL");
@@ -109,7 +108,7 @@ inline http_response exchange(http_request const& request, https_options const& 
   if (!is_secure) {
     require(is_loopback(facts.address), to.authority(),
             "is not localhost but " + facts.address +
-                ", and http:// would send secrets there readable by anyone: use https://, or fix the name service");
+                ", and over http:// anyone could read the secrets: use https://, or fix the name service");
     start_request();
     return send_and_receive(below, below.name(), request, bytes, options.max_response_size);
   }

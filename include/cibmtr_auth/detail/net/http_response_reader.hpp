@@ -12,7 +12,7 @@
 #if CIBMTR_AUTH_HTTPS
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// Writes at least one and at most so many bytes and returns how many; 0 at the end. May throw.
+/// Writes at least one byte and at most the given number, and returns how many; 0 at the end. May throw.
 using byte_source = std::function<std::size_t(char*, std::size_t)>;
 
 /// Framing that two readers may understand differently is rejected.
@@ -30,7 +30,7 @@ class http_response_reader {
 
   /// The response to a request of that method, after any interim ones; of CONNECT, status and fields only. A status
   /// other than 2xx says enough: if the rest is cut short, stalls, is invalid or longer than `max_size`, returns what
-  /// arrived. A 2xx must be complete. Throws `network` if the connection ended before, `invalid_response` if the
+  /// arrived. A 2xx must be complete. Throws `network` if the connection ended too early, `invalid_response` if the
   /// response is not HTTP or its body longer than `max_size`, and what the source throws.
   http_response read(std::string const& method, std::size_t max_size) {
     http_response response;
@@ -92,7 +92,7 @@ class http_response_reader {
         length = field.second;
       }
     }
-    require_valid(!is_chunked || length.empty(), "a Content-Length beside chunks");
+    require_valid(!is_chunked || length.empty(), "a Content-Length in a chunked response");
     if (is_chunked) {
       read_chunks(max_size);
     } else if (!length.empty()) {
@@ -123,7 +123,7 @@ class http_response_reader {
     read_fields(trailers);
   }
 
-  /// Of a failure that is too long, reads what is allowed.
+  /// If a failure is too long, reads as much as is allowed.
   void read_content(unsigned long long size, std::size_t max_size) {
     std::size_t const allowed = max_size - body_.size();
     std::size_t left = size <= allowed ? static_cast<std::size_t>(size) : is_success() ? 0 : allowed;
@@ -148,7 +148,7 @@ class http_response_reader {
     }
   }
 
-  /// Without its CR LF, which nothing else may replace (RFC 9112, section 2.2).
+  /// A line without its CR LF. Nothing else ends a line (RFC 9112, section 2.2).
   std::string read_line() {
     std::string line;
     while (line.empty() || line.back() != '\n') {

@@ -97,7 +97,7 @@ inline url proxy_for(url const& to, https_options const& options) {
   return text.empty() ? url() : parse_proxy_url(text);
 }
 
-/// 16 bits, never 0, that differ between proxy logins in all likelihood and reveal none; 0 without a login.
+/// A hash of 16 bits, never 0, that very likely differs between proxy logins and reveals none; 0 without a login.
 inline unsigned login_hash(url const& proxy) {
   std::uint32_t hash = 2166136261U;  // FNV-1a
   secret const login(percent_decode(proxy.user_info));
@@ -170,7 +170,8 @@ inline std::string tunnel_advice(http_response const& response, bool has_login) 
          (reason.empty() || reason.size() > 100 || !is_printable_ascii(reason) ? "" : " (" + reason + ")");
 }
 
-/// Asks the proxy for a tunnel; its login goes to it alone. Throws `network`, `timed_out` and `proxy_login_rejected`.
+/// Opens a tunnel through the proxy. Only the proxy receives its login. Throws `network`, `timed_out` and
+/// `proxy_login_rejected`.
 inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& to) {
   std::string const destination =
       (to.host.find(':') == std::string::npos ? to.host : "[" + to.host + "]") + ":" + std::to_string(to.port);

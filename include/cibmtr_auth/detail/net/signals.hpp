@@ -33,8 +33,8 @@ class signals_blocked {
   sigset_t mask_before_;
 };
 
-/// OpenSSL writes to sockets that the peer may have closed, and the signal would end the program. Takes away one that came
-/// meanwhile; the program's handler and mask are as before afterwards.
+/// OpenSSL writes to sockets that the peer may have closed, and the signal would end the program. Removes a SIGPIPE
+/// that arrived meanwhile, and restores the mask; the program's handler is not touched.
 class sigpipe_guard {
  public:
   ~sigpipe_guard() {
@@ -67,7 +67,7 @@ class sigpipe_guard {
   signals_blocked const blocked_{sigpipe()};
 };
 
-/// For the thread that starts one of ours, which inherits the mask, so that the program's own threads get the signals.
+/// Used while one of our threads is started: it inherits the mask, so that the program's own threads get the signals.
 class all_signals_blocked : signals_blocked {
  public:
   all_signals_blocked() : signals_blocked(asynchronous()) {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Connects to the first of a host's addresses that answers; bytes to and from it, until a deadline.
+// Connects to the first of a host's addresses that answers, and sends and receives bytes until a deadline.
 
 #ifndef CIBMTR_AUTH_DETAIL_NET_SOCKET_HPP
 #define CIBMTR_AUTH_DETAIL_NET_SOCKET_HPP
@@ -73,7 +73,7 @@ inline int milliseconds_until(std::chrono::steady_clock::time_point then) {
       (std::max<long long>)(std::chrono::duration_cast<std::chrono::milliseconds>(left).count() + 1, 0));
 }
 
-/// Ends an exchange: after a time-out, or when the program cancels it.
+/// Ends an exchange after a time-out, or when the program cancels it.
 class deadline {
  public:
   explicit deadline(std::chrono::milliseconds timeout, std::function<bool()> is_cancelled = nullptr)
@@ -82,7 +82,7 @@ class deadline {
                         (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24)))),
         is_cancelled_(std::move(is_cancelled)) {}
 
-  /// Called for every read and write. A callback that throws cancels: among the callers are C functions.
+  /// Called for every read and write. A callback that throws counts as cancelled, because some callers are C functions.
   bool is_over() const noexcept {
     try {
       was_cancelled_ = was_cancelled_ || (is_cancelled_ && is_cancelled_());
@@ -158,8 +158,8 @@ inline std::vector<socket_address> interleave(std::vector<socket_address> const&
   return mixed;
 }
 
-/// Connects as RFC 8305, section 5, says: the next attempt starts after 250 ms, or at once after a failure, and the first
-/// connection wins. All end at `end`, and after `connect_timeout`. Throws `network` and `timed_out`.
+/// Connects as RFC 8305, section 5, says: the next attempt starts after 250 ms, or at once after a failure, and the
+/// first connection wins. All attempts stop at `end`, or after `connect_timeout`. Throws `network` and `timed_out`.
 inline native_socket connect_to_first(std::vector<socket_address> const& addresses, std::string const& name,
                                       deadline const& end, std::chrono::milliseconds connect_timeout) {
   using std::chrono::steady_clock;

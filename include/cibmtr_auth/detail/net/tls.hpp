@@ -19,19 +19,19 @@
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// Whom an exchange talks to, for a diagnosis. Texts for people; those of TLS are empty for plain HTTP.
+/// The peer of an exchange, as text for a diagnosis. The members about TLS are empty for plain HTTP.
 struct https_peer {
   std::string proxy;        ///< `host:port`, empty for none
   std::string address;      ///< IP address of the host or of the proxy
   std::string tls_version;  ///< `TLSv1.3`
   std::string subject;      ///< of the server's certificate
   std::string issuer;       ///< who signed it
-  std::string expires_at;   ///< its end, such as `Nov 24 14:05:09 2026 GMT`
+  std::string expires_at;   ///< such as `Nov 24 14:05:09 2026 GMT`
   std::string authorities;  ///< where the trusted CAs come from
 };
 
-/// TLS 1.2 or newer, and a server whose certificate is verified: there is no switch to turn that off. Made once and used
-/// for many exchanges, because reading a bundle of CAs takes longer than a handshake.
+/// TLS 1.2 or newer, and a server whose certificate is verified: there is no switch to turn that off. Made once and
+/// used for many exchanges, because reading a bundle of CAs takes longer than a handshake.
 class tls_context {
  public:
   /// Throws `configuration` for files that are not certificates or keys.
@@ -77,7 +77,7 @@ class tls_context {
     secret const text = read_secret_file(key, "client_key_file " + key);
     std::unique_ptr<BIO, void (*)(BIO*)> const pem(
         BIO_new_mem_buf(text.reveal().data(), static_cast<int>(text.reveal().size())), BIO_free_all);
-    auto const no_passphrase = [](char*, int, int, void*) { return 0; };  // else OpenSSL asks the terminal
+    auto const no_passphrase = [](char*, int, int, void*) { return 0; };  // otherwise OpenSSL asks at the terminal
     std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> const read(
         PEM_read_bio_PrivateKey(pem.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
     require(read && SSL_CTX_use_PrivateKey(context_.get(), read.get()) == 1 &&
@@ -121,7 +121,7 @@ class shared_tls_context {
 
 class tls_connection {
  public:
-  /// Shakes hands. Throws `tls` if the server is not trusted, else as `tcp_connection` does.
+  /// Performs the handshake. Throws `tls` if the server is not trusted, else as `tcp_connection` does.
   tls_connection(tcp_connection& below, tls_context const& context, std::string const& host)
       : below_(below),
         context_(context),
@@ -158,7 +158,7 @@ class tls_connection {
     }
   }
 
-  /// At least one byte, or 0 if the peer has sent close_notify, so that nobody on the way can have cut anything off.
+  /// At least one byte, or 0 if the peer has sent close_notify, which proves that nothing was cut off.
   std::size_t receive(char* to, std::size_t size) {
     return static_cast<std::size_t>(retry_ssl_call([&] { return SSL_read(ssl_.get(), to, chunk(size)); }));
   }
@@ -182,7 +182,7 @@ class tls_connection {
 
   static int chunk(std::size_t size) { return static_cast<int>((std::min<std::size_t>)(size, INT_MAX)); }
 
-  /// The host by its subjectAltName only, never by the subject's common name (RFC 9110, section 4.3.4).
+  /// Identifies the host by the subjectAltName only, never by the subject's common name (RFC 9110, section 4.3.4).
   static constexpr unsigned host_flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
   bool expect_host() {
     SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, note_distrust);
@@ -201,7 +201,7 @@ class tls_connection {
                            X509_check_host(certificate.get(), host_.c_str(), host_.size(), host_flags, nullptr) == 1);
   }
 
-  /// OpenSSL itself reads on while a peer sends what it may skip, so the time is checked below it too.
+  /// OpenSSL itself reads on while a peer sends what it may skip, so the deadline is checked below OpenSSL too.
   static long stop_in_time(BIO* wire, int operation, char const*, std::size_t, int, long, int result, std::size_t*) {
     auto const* const below = reinterpret_cast<tcp_connection const*>(BIO_get_callback_arg(wire));
     return (operation == BIO_CB_READ || operation == BIO_CB_WRITE) && below->is_over() ? 0 : result;
@@ -260,7 +260,7 @@ class tls_connection {
     if (!distrust_.empty()) {
       return tls(distrust_ + ". Nothing was sent");
     }
-    // TLS 1.2 has no alert 116, and sends 40. TLS 1.3 judges the client only after our side of the handshake.
+    // TLS 1.2 has no alert 116, and sends 40. TLS 1.3 verifies the client only after our side of the handshake.
     if ((alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_ACCESS_DENIED) || alert == SSL_AD_CERTIFICATE_REQUIRED ||
         (alert == SSL_AD_HANDSHAKE_FAILURE && wants_certificate_)) {
       return tls(peer + (SSL_get_certificate(ssl_.get())
@@ -274,8 +274,7 @@ class tls_connection {
       case SSL_R_HTTP_REQUEST:
       case SSL_R_PACKET_LENGTH_TOO_LONG: return tls(peer + " does not speak TLS on this port: check the URL's port");
       case SSL_R_UNSUPPORTED_PROTOCOL:
-      case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-        return tls(peer + " speaks no TLS newer than 1.1: it must learn TLS 1.2");
+      case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION: return tls(peer + " speaks no TLS newer than 1.1: it needs TLS 1.2");
       default: break;
     }
 #ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What Windows calls differently. The only header that includes the Windows headers.
+// Sockets on Windows, under the names of socket.hpp. The only header that includes the Windows headers.
 
 #ifndef CIBMTR_AUTH_DETAIL_NET_WINDOWS_HPP
 #define CIBMTR_AUTH_DETAIL_NET_WINDOWS_HPP
@@ -11,7 +11,7 @@
 #define NOMINMAX
 #endif
 #include <winsock2.h>
-// After winsock2.h, which windows.h would replace by its predecessor.
+// After winsock2.h: otherwise windows.h would include the old winsock.h.
 #include <windows.h>
 #include <ws2tcpip.h>
 #undef X509_NAME  // wincrypt.h's macro; OpenSSL's is a type
@@ -25,7 +25,7 @@ using socket_chunk = int;  ///< the type of a length
 constexpr native_socket no_socket = INVALID_SOCKET;
 constexpr int send_flags = 0;
 
-/// Windows must be asked for sockets before their first use.
+/// Windows requires this before sockets are used.
 inline void start_sockets() {
   static WSADATA data;
   static int const result = WSAStartup(MAKEWORD(2, 2), &data);

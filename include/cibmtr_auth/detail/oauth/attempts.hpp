@@ -33,7 +33,8 @@ class CIBMTR_AUTH_DETAIL_EXCEPTION token_error : public error {
   attempt_row row_;
 };
 
-/// What a transport throws if the proxy rejects its login. `login_hash`, never 0, tells logins apart without revealing them.
+/// What a transport throws if the proxy rejects its login. `login_hash`, never 0, distinguishes logins without
+/// revealing them.
 class CIBMTR_AUTH_DETAIL_EXCEPTION proxy_login_rejected : public error {
  public:
   proxy_login_rejected(std::string const& message, int http_status, unsigned login_hash)
@@ -45,8 +46,8 @@ class CIBMTR_AUTH_DETAIL_EXCEPTION proxy_login_rejected : public error {
   unsigned login_hash_;
 };
 
-/// Error codes that say something about the credentials or the request: RFC 6749, section 5.2; OpenID Connect; RFC 9449;
-/// Okta's own, such as `E0000007`. Other words come from gateways.
+/// Error codes that say something about the credentials or the request: RFC 6749, section 5.2; OpenID Connect; RFC
+/// 9449; Okta's own, such as `E0000007`. Other words come from gateways.
 inline bool is_known_code(std::string const& code) {
   for (char const* known :
        {"invalid_client", "invalid_grant", "access_denied", "unauthorized_client", "unsupported_grant_type",
@@ -64,8 +65,8 @@ struct response_verdict {
   error_kind kind;
 };
 
-/// What a response without a token means; `code` is empty unless it is known. The first line that fits decides. Without an
-/// account (the client_credentials grant) a rejection that names no code may well be a gateway's.
+/// What a response without a token means; `code` is empty unless it is known. The first line that fits decides. Without
+/// an account (the client_credentials grant) a rejection that names no code may well be a gateway's.
 /// Source: Okta, "OAuth 2.0 and OpenID Connect API" and "Rate limits"; RFC 6749, section 5.2.
 inline response_verdict classify(int status, std::string const& code, bool has_account) {
   bool const is_4xx = status >= 400 && status <= 499;
@@ -87,7 +88,7 @@ inline response_verdict classify(int status, std::string const& code, bool has_a
   return {attempt_row::no_verdict, status == 504 ? error_kind::unavailable : error_kind::invalid_response};
 }
 
-/// What failures leave behind for the next one.
+/// What earlier failures leave behind for the next one.
 struct attempt_history {
   int rung = 0;                            ///< on the ladder, since the last token or since the credentials changed
   std::chrono::milliseconds fast_wait{0};  ///< zero unless the last outcome was fast
@@ -95,7 +96,7 @@ struct attempt_history {
 
 struct attempt_rule {
   bool is_on_ladder;
-  int first_rung;  ///< that a ladder outcome leads to at least
+  int first_rung;  ///< the lowest that an outcome on the ladder leads to
   bool is_shared;  ///< with all who use the same store
 };
 
@@ -113,7 +114,7 @@ inline attempt_rule rule_of(attempt_row row, bool has_account) {
   return {true, 1, true};
 }
 
-/// With the first rung as 1. Four attempts in the first 18 minutes and nine in 15 hours stay below the ten wrong passwords
+/// The first rung is 1. Four attempts in the first 18 minutes and nine in 15 hours stay below the ten wrong passwords
 /// at which Okta's sample policy locks an account.
 inline std::chrono::seconds ladder_wait(int rung) {
   static int const seconds[] = {5, 30, 180, 900, 1800, 3600, 7200, 14400, 28800, 57600, 86400};
@@ -126,8 +127,8 @@ struct next_attempt {
   boot_clock::duration wait;  ///< on the ladder from the moment the credentials were sent, else from now
 };
 
-/// `jitter` from 0 to 1 spreads a fleet that failed together. `retry_after` is what the server asked for, honoured up to
-/// an hour.
+/// `jitter` from 0 to 1 spreads processes that failed together. `retry_after` is what the server asked for, honoured up
+/// to an hour.
 inline next_attempt after_failure(attempt_rule const& rule, attempt_history const& before,
                                   std::chrono::seconds retry_after, double jitter) {
   using std::chrono::duration;

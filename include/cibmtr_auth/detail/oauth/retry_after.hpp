@@ -11,8 +11,8 @@
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar. Years start in March here, so that a leap day comes last. Month
-/// 13 is the next January.
+/// Days from 1970-01-01 to a date of the Gregorian calendar. Years start in March here, so that a leap day comes last.
+/// Month 13 is the next January.
 inline long long days_since_epoch(long long year, int month, int day) {
   if (month <= 2) {
     year -= 1;
@@ -22,7 +22,8 @@ inline long long days_since_epoch(long long year, int month, int day) {
 }
 
 /// Seconds since 1970-01-01 UTC of a date in one of HTTP's three forms (RFC 9110, section 5.6.7: IMF-fixdate, RFC 850,
-/// asctime); -1 for other text. The weekday, spaces and leading zeros are not checked. A two-digit year is 1970 to 2069.
+/// asctime); -1 for other text. The weekday, spaces and leading zeros are not checked. A two-digit year is 1970 to
+/// 2069.
 inline long long parse_http_date(std::string const& text) {
   static char const month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
   char const* const start = text.c_str();
@@ -108,8 +109,9 @@ inline long long server_time(http_response const& response) {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// The longer of `Retry-After` (RFC 9110, section 10.2.3) and Okta's `X-Rate-Limit-Reset` (UTC seconds); zero if there is
-/// neither, at most a day. For Okta's concurrency limit (`Limit` and `Remaining` both 0) the reset time means nothing.
+/// The longer of `Retry-After` (RFC 9110, section 10.2.3) and Okta's `X-Rate-Limit-Reset` (UTC seconds); zero if there
+/// is neither, at most a day. For Okta's concurrency limit (`Limit` and `Remaining` both 0) the reset time means
+/// nothing.
 inline std::chrono::seconds read_retry_after(http_response const& response) {
   long long const now = server_time(response);
   long long wait = (std::max)(0LL, smallest_number(response, "Retry-After"));

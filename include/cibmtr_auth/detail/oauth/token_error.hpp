@@ -77,7 +77,7 @@ inline std::string remedy(attempt_row row, http_response const& response, std::s
       return response.status == 429 ? "Too many token requests: wait, and reuse each token until it expires."
              : response.status == 511
                  ? "The network wants you to sign in first (captive portal): open a browser on this machine."
-                 : "The server is temporarily out of order: try again later.";
+                 : "The server is temporarily unavailable: try again later.";
     case attempt_row::gateway:
       return response.status == 407
                  ? "The proxy wants a login: put user and password into the proxy's URL."
@@ -109,8 +109,8 @@ inline std::string remedy(attempt_row row, http_response const& response, std::s
                "server (a proxy, a captive portal).";
 }
 
-/// The error that a response without a token stands for. `problem` says why a response with status 200 has none.
-/// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`. Never decides by a
+/// The error that a response without a token stands for. `problem` says why a response with status 200 has none. Of
+/// Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`. Never decides by a
 /// description, because Okta rewords them.
 inline token_error parse_token_error(http_response const& response, json_object const& body, credentials const& sent,
                                      std::string const& server, std::string const& problem = {}) {

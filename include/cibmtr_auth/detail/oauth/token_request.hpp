@@ -13,8 +13,8 @@
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// `Basic ` and the base64 of `client_id:client_secret` (RFC 7617, section 2; RFC 6749, section 2.3.1). A plain client id
-/// must not contain a colon, at which the server would split it.
+/// `Basic ` and the base64 of `client_id:client_secret` (RFC 7617, section 2; RFC 6749, section 2.3.1). A plain client
+/// id must not contain a colon, at which the server would split it.
 inline secret basic_auth(std::string const& client_id, secret const& client_secret, basic_encoding encoding) {
   bool const is_plain = encoding == basic_encoding::plain;
   secret const encoded_secret = is_plain ? client_secret : secret(form_encode_text(client_secret.reveal()));
@@ -32,14 +32,14 @@ inline secret basic_auth(std::string const& client_id, secret const& client_secr
   return secret(std::move(value));
 }
 
-/// The one that the grant needs.
+/// The token URL that the grant needs.
 inline std::string const& token_url(environment const& where, credentials const& sender) {
   return uses_password_grant(sender) ? where.password_token_url : where.client_credentials_token_url;
 }
 
 /// CIBMTR's documented request: a POST with the client in a Basic header and the grant in a form body. No `Origin`, for
-/// which Okta demands PKCE, and no second client authentication, which it rejects. Throws `configuration`, naming the field,
-/// for anything that can only be rejected.
+/// which Okta demands PKCE, and no second client authentication, which it rejects. Throws `configuration`, naming the
+/// field, for anything that can only be rejected.
 /// Source: RFC 6749, sections 4.3.2 and 4.4.2; IG, "Access Credentials".
 inline http_request make_token_request(environment const& where, credentials const& sender, basic_encoding encoding) {
   sender.validate();

@@ -9,8 +9,8 @@
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// A number of seconds from 1 to a year, fractions dropped, or a string of digits. Everything else (missing, null, zero,
-/// negative, 1e400, a word) means five minutes: short and finite, whatever the server meant.
+/// A number of seconds from 1 to a year, fractions dropped, or a string of digits. Everything else (missing, null,
+/// zero, negative, 1e400, a word) means five minutes: short and finite, whatever the server meant.
 inline std::chrono::seconds lifetime_from(json_member const* expires_in) {
   double lifetime = 0;
   if (expires_in && expires_in->type == json_type::number) {
@@ -26,8 +26,8 @@ inline std::chrono::seconds lifetime_from(json_member const* expires_in) {
 
 /// The token, or throws `token_error`. Strict about what makes a token (status 200, one JSON object, `access_token`,
 /// `token_type` bearer in any case, no error); other members are ignored. The scope is the requested one if the
-/// response has none that is well-formed and at most 4 KiB long. The lifetime counts from `sent_at`, just before the request
-/// was sent. `server` is for messages. Wipes the body.
+/// response has none that is well-formed and at most 4 KiB long. The lifetime counts from `sent_at`, just before the
+/// request was sent. `server` is for messages. Wipes the body.
 /// Source: RFC 6749, sections 3.3 and 5.1.
 inline token read_token_response(http_response response, credentials const& sent, boot_clock::time_point sent_at,
                                  std::string const& server, clock_function const& clock) {

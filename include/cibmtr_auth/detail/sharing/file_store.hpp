@@ -22,9 +22,10 @@ struct file_descriptor {
   int number;  ///< negative if it is not open
 };
 
-/// Each record is a file `KEY` with mode 0600, replaced as a whole under a lock on `KEY.lock`, which is never deleted. The
-/// folder is made with mode 0700 when the first record is written, and again if it is removed. What prevents sharing
-/// throws std::runtime_error, "PATH: reason"; a file that is not private or too long counts as missing and is replaced.
+/// Each record is a file `KEY` with mode 0600, replaced as a whole under a lock on `KEY.lock`, which is never deleted.
+/// The folder is made with mode 0700 when the first record is written, and again if it is removed. A problem that
+/// prevents sharing throws std::runtime_error, "PATH: reason"; a file that is not private or too long counts as missing
+/// and is replaced.
 class file_store : public token_store {
  public:
   explicit file_store(std::string const& directory) : directory_(absolute_path(directory)) {}

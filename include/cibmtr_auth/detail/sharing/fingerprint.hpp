@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The key of a shared record: tells credentials apart without revealing them.
+// The key of a shared record: distinguishes credentials without revealing them.
 
 #ifndef CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
 #define CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
@@ -23,9 +23,9 @@ inline std::uint64_t hash_field(std::uint64_t hash, std::string const& field) no
   return mix(hash ^ field.size());
 }
 
-/// 16 bits of a hash that changes with the secrets. So few, because everybody who can read a record sees them: one wrong
-/// guess in 65,536 fits too, and nobody can confirm a guessed password. `public_hash` is the salt. It is always the same
-/// for one account, because each further salt would reveal 16 further bits.
+/// 16 bits of a hash that changes with the secrets. Only 16, because everybody who can read a record sees them: one
+/// wrong guess in 65,536 matches too, so nobody can confirm a guessed password. `public_hash` is the salt. It is always
+/// the same for one account, because each further salt would reveal 16 more bits.
 inline unsigned short_hash(std::uint64_t public_hash, credentials const& secrets) noexcept {
   std::uint64_t const hash = hash_field(public_hash, secrets.client_secret.reveal());
   return static_cast<unsigned>(mix(hash_field(hash, secrets.password.reveal()) ^ mix(public_hash)) >> 48U);

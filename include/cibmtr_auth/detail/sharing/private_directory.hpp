@@ -36,7 +36,7 @@ inline std::string describe_errno() { return std::generic_category().message(err
 
 #ifdef _WIN32
 
-// What windows.h declares, which a header of ours must not include.
+// Declared here as in windows.h, which our headers must not include.
 extern "C" __declspec(dllimport) int __stdcall MoveFileExA(char const* from, char const* to, unsigned long flags);
 
 // Files in the user's own folder are private on Windows, and a file that is opened with deny-all sharing is a lock.
@@ -105,7 +105,7 @@ inline int remove_file(std::string const& path) { return std::remove(path.c_str(
 
 #else
 
-/// Calls again what a signal interrupted. On network file systems that can be any call, not only a slow one.
+/// Repeats a call that a signal interrupted. On network file systems that can be any call, not only a slow one.
 template <class Call>
 auto retry_interrupted(Call call) -> decltype(call()) {
   auto result = call();
@@ -133,15 +133,15 @@ inline std::string describe_owner(struct stat const& found) {
 }
 inline bool is_private(struct stat const& found) { return found.st_uid == ::geteuid() && (found.st_mode & 077U) == 0; }
 
-/// False if there is no such folder. Throws std::runtime_error, "PATH: reason", unless it belongs to the effective user and
-/// is closed to all others.
+/// False if there is no such folder. Throws std::runtime_error, "PATH: reason", unless the folder belongs to the
+/// effective user and is closed to all others.
 inline bool check_directory(std::string const& path) {
   struct stat found;
   int result = retry_interrupted([&] { return ::lstat(path.c_str(), &found); });
   if (result != 0 && errno == ENOENT) {
     return false;
   }
-  // systemd's CacheDirectory= is a link that root made if there is DynamicUser=. Nobody else's link is followed.
+  // With DynamicUser=, systemd's CacheDirectory= is a link that root made. Nobody else's link is followed.
   if (result == 0 && S_ISLNK(found.st_mode) && found.st_uid == 0 && ::geteuid() != 0) {
     result = retry_interrupted([&] { return ::stat(path.c_str(), &found); });
   }
@@ -158,8 +158,8 @@ inline bool check_directory(std::string const& path) {
   return problem.empty() || (fail_file(path, problem), false);
 }
 
-/// With the folders above it. Only in a folder of this user's or of root's: a program run with sudo must not make folders
-/// that the user then cannot use. Never HOME itself, which would hide that there is none.
+/// Makes the folder and those above it, but only in a folder of this user or of root: a program run with sudo must not
+/// make folders that the user then cannot use. Never HOME itself, which would hide that there is none.
 inline void make_directory(std::string const& path) {
   struct stat found;
   if (retry_interrupted([&] { return ::stat(path.c_str(), &found); }) == 0) {
@@ -193,13 +193,13 @@ inline int open_new(std::string const& path) {
   remove_file(path);
   return open_file(path, O_WRONLY | O_CREAT | O_EXCL);
 }
-/// Unlocks it before, because a forked child may have a copy of the descriptor.
+/// Unlocks the file first, because a forked child may have a copy of the descriptor.
 inline int close_file(int file) {
   ::flock(file, LOCK_UN);
   return ::close(file) == 0 || errno == EINTR ? 0 : -1;  // closed even if it was interrupted
 }
-/// Excludes other processes, threads and copies of this library, until the process dies at the latest. flock(2), because a
-/// lock of fcntl(2) belongs to the whole process. -1 with EAGAIN if another one has the lock.
+/// Excludes other processes, threads and copies of this library, at most until the process ends. Uses flock(2), because
+/// a lock of fcntl(2) belongs to the whole process. -1 with EAGAIN if another one has the lock.
 inline int open_locked(std::string const& path) {
   int const file = open_file(path, O_RDWR | O_CREAT);
   struct stat locked;

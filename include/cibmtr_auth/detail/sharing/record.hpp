@@ -38,12 +38,12 @@ inline std::string utc_time(std::int64_t unix_seconds) {
   return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
 }
 
-/// The token as long as it lives and, beside it, the ladder's rung and either the last failure or a lease. Times are those
-/// of this process's clock; the epoch stands for "never".
+/// The token until it expires, the ladder's rung, and either the last failure or a lease. Times are those of this
+/// process's clock; the epoch stands for "never".
 struct record {
-  std::string id;  ///< of the last lease, 128 random bits: tells leases apart, and records that are equal otherwise
+  std::string id;  ///< of the last lease, 128 random bits: distinguishes leases, and records that are equal otherwise
   token cached;
-  boot_clock::time_point replaced_at;  ///< when `cached` replaced a token that the API refused
+  boot_clock::time_point replaced_at;  ///< when `cached` replaced a token that the API rejected
   attempt_history history;
   boot_clock::time_point retried_at;  ///< the last `retry_now`
 
@@ -66,13 +66,13 @@ struct record {
     is_local = false;
   }
   bool is_backing_off(boot_clock::time_point now) const { return failure && now < next_attempt_at; }
-  /// For 30 s a replacement is not replaced in its turn: an API that refuses every token must not cause endless requests.
+  /// For 30 s a replacement is not itself replaced: an API that rejects every token must not cause endless requests.
   bool is_recent_replacement(boot_clock::time_point now) const {
     return replaced_at != boot_clock::time_point() && now < replaced_at + std::chrono::seconds(30);
   }
 
-  /// A lease that ended without a result: its process was killed or stopped, or finishes late. The request may have been
-  /// sent, so it counts as one that no verdict came back for.
+  /// A lease that ended without a result: its process was killed or stopped, or finishes late. The request may have
+  /// been sent, so it counts as `no_verdict`.
   void settle_lease(boot_clock::time_point now, bool has_password) {
     if (!has_lease || now < lease_ends_at) {
       return;
@@ -88,7 +88,8 @@ struct record {
         rule.is_on_ladder ? (std::max)(lease_ends_at, lease_started_at + next.wait) : lease_ends_at + next.wait;
   }
 
-  /// Adds what only `known` has, because the store failed or nothing was sent: the rung, and the backoff if it ends later.
+  /// Adds what only `known` has, because the store failed or nothing was sent: the rung, and the backoff if it ends
+  /// later.
   void add_local(record const& known, boot_clock::time_point now) {
     local_rung = known.local_rung;
     history.rung = (std::max)(history.rung, local_rung);
@@ -123,8 +124,8 @@ inline std::string random_id() {
   return id;
 }
 
-/// The text of a record, as one JSON object. Every time is a Unix time in ms, those that others wait for or trust beside
-/// the duration that was left when the record was written. The token is the only secret in it.
+/// The text of a record, as one JSON object. Every time is a Unix time in ms. A time that others wait for or trust is
+/// stored with the duration that was left when the record was written. The token is the only secret in it.
 inline secret write_record(record const& r, clock_reading const& clock) {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
@@ -173,7 +174,7 @@ inline secret write_record(record const& r, clock_reading const& clock) {
   return secret(std::move(text));
 }
 
-/// The members of a record's text, each with a value that cannot do harm whatever was written there.
+/// Reads the members of a record's text, each limited to a value that does no harm, whatever was written there.
 class record_reader {
  public:
   record_reader(json_object const& object, clock_reading const& clock) : object_(object), clock_(clock) {}
@@ -189,9 +190,9 @@ class record_reader {
     double const value = member && member->type == json_type::number ? member->number : 0;
     return value >= 1 ? static_cast<std::int64_t>((std::min)(value, static_cast<double>(max))) : 0;
   }
-  /// How far a time lies ahead; negative if it is past.
+  /// How far a time is in the future; negative if it is past.
   std::int64_t ms_until(char const* name) const { return number(name, max_unix_ms) - clock_.unix_ms; }
-  /// A time that is past: no time at all if it is not there, now if it seems to lie ahead.
+  /// A time in the past: "never" if it is missing, now if it seems to be in the future.
   boot_clock::time_point past_time(char const* name) const {
     return has(name) ? clock_.now + std::chrono::milliseconds((std::min)(std::int64_t{0}, ms_until(name)))
                      : boot_clock::time_point();
@@ -208,8 +209,9 @@ class record_reader {
   clock_reading const& clock_;
 };
 
-/// An empty record for text that is none. A reader never waits longer and never trusts a token longer than the duration
-/// that was written, counted by its own clock. A record from the future loses its token: its age cannot be known.
+/// An empty record for a text that is not a record. A reader never waits longer and never trusts a token longer than
+/// the duration that was written, counted by its own clock. A record from the future loses its token: its age cannot be
+/// known.
 inline record read_record(std::string const& text, clock_reading const& clock, clock_function const& clock_of_tokens) {
   constexpr std::int64_t day_ms = 86400 * 1000;
   constexpr std::int64_t five_minutes_ms = 5 * 60 * 1000;
