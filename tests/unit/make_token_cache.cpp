@@ -246,6 +246,15 @@ TEST_CASE("request_token obeys and updates the backoff of its store, as get() do
   CHECK(failure_of_request(server, with_store(store)).retry_after() == seconds(5));  // the ladder starts again
 }
 
+TEST_CASE("without a store request_token reports how long the server asks to wait, and promises no next attempt") {
+  token_server server;
+  server.respond_with(http_response(429, "", {{"Retry-After", "600"}}));
+  error const failure = failure_of_request(server);
+  CHECK(failure.kind() == error_kind::rate_limited);
+  CHECK(failure.retry_after() == minutes(10));
+  CHECK_FALSE(contains(failure.what(), "Next attempt"));
+}
+
 TEST_CASE("request_token is rejected at once in a backoff, although the store holds a living token") {
   token_server server;
   auto const store = std::make_shared<memory_store>();

@@ -85,7 +85,8 @@ inline error with_next_attempt(error const& failure, boot_clock::time_point next
     message += message.empty() || message.back() == '.' ? "" : ".";
     message += " Next attempt not before " + utc_time((clock.unix_ms + 999) / 1000 + wait.count()) + ".";
   }
-  return error(failure.kind(), message, failure.http_status(), failure.oauth_error(), wait, false);
+  return error(failure.kind(), message, failure.http_status(), failure.oauth_error(),
+               wait > std::chrono::seconds(0) ? wait : failure.retry_after(), false);
 }
 
 /// What a renewal starts from.
