@@ -64,7 +64,7 @@
 #define CIBMTR_AUTH_PRODUCTION 0
 #endif
 
-/// The opposite of `CIBMTR_AUTH_PRODUCTION`, for builds that want to state what they mean.
+/// The opposite of `CIBMTR_AUTH_PRODUCTION`, for builds that want to be explicit.
 #ifndef CIBMTR_AUTH_TEST
 #if CIBMTR_AUTH_PRODUCTION
 #define CIBMTR_AUTH_TEST 0
@@ -109,7 +109,8 @@
 #error "Set exactly one of CIBMTR_AUTH_PRODUCTION and CIBMTR_AUTH_TEST to 1, or leave both out for test"
 #endif
 
-/// For classes that one shared library throws and another catches: with hidden symbols, libc++ takes them for two.
+/// For classes that one shared library throws and another catches: with hidden symbols, libc++ would see two different
+/// types.
 #if defined(__GNUC__) && !defined(_WIN32)
 #define CIBMTR_AUTH_DETAIL_EXCEPTION __attribute__((visibility("default")))
 #else
@@ -187,9 +188,10 @@ inline std::string form_encode_text(std::string const& bytes) {
 
 }  // namespace detail
 
-/// The whole body: `name=value` pairs joined by `&`, empty if there are no fields. Letters, digits, `*`, `-`, `.` and `_`
-/// stay as they are, a space becomes `+`, every other byte `%` and two upper-case hexadecimal digits. Allocates once, so
-/// that no copy of a secret is left behind. Source: WHATWG URL, application/x-www-form-urlencoded serializing.
+/// The whole body: `name=value` pairs joined by `&`, empty if there are no fields. Letters, digits, `*`, `-`, `.` and
+/// `_` stay as they are, a space becomes `+`, every other byte becomes `%` and two upper-case hexadecimal digits.
+/// Allocates once, so that no copy of a secret is left behind. Source: WHATWG URL, application/x-www-form-urlencoded
+/// serializing.
 inline std::string form_encode(form_fields const& fields) {
   std::size_t max_size = 0;
   for (auto const& field : fields) {
@@ -240,11 +242,12 @@ inline void wipe(std::string& text) noexcept {
 class secret {
  public:
   secret() = default;
-  /// Copies the text, which the caller still has to wipe. A null pointer is empty: `secret(std::getenv("NAME"))` is fine.
+  /// Copies the text, which the caller still has to wipe. A null pointer gives an empty secret:
+  /// `secret(std::getenv("NAME"))` is fine.
   secret(char const* text) : text_(text ? text : "") {}
   /// Copies the text, which the caller still has to wipe.
   secret(std::string const& text) : text_(text) {}
-  /// Takes the text over and wipes what a short string leaves behind in `text`.
+  /// Takes over the text, and wipes what moving a short string leaves behind in `text`.
   secret(std::string&& text) : text_(std::move(text)) { detail::wipe(text); }
   secret(secret const&) = default;
   secret(secret&& other) noexcept : text_(std::move(other.text_)) { detail::wipe(other.text_); }
@@ -278,12 +281,12 @@ class secret {
 
 namespace cibmtr_auth { inline namespace v1_0 {
 
-/// Few and stable; each has one remedy, which the message spells out.
+/// The kinds of errors. They are few and stable; each has one remedy, which the message spells out.
 enum class error_kind {
   configuration,    ///< fix the call or the settings: nothing was sent
   rejected,         ///< the server rejects these credentials: fix them; every further attempt may count towards a lock
   rate_limited,     ///< too many token requests: wait for `retry_after()`
-  unavailable,      ///< the server, or a gateway in front of it, is out of order: try later
+  unavailable,      ///< the server, or a gateway in front of it, is not working: try later
   network,          ///< the server or the proxy cannot be reached, or the connection was lost
   tls,              ///< the server cannot be trusted, or does not trust this client
   timed_out,        ///< no response within the time-out, or the exchange was cancelled
@@ -309,7 +312,7 @@ inline std::string to_string(error_kind kind) {
 /// contains a credential or a token. Copying cannot throw.
 class CIBMTR_AUTH_DETAIL_EXCEPTION error : public std::runtime_error {
  public:
-  /// For your own transports and stores: kind and message are enough, and `was_sent` false if nothing was sent.
+  /// For your own transports and stores: pass the kind and the message, and `was_sent` as false if nothing was sent.
   /// `message` must not contain a secret.
   error(error_kind kind, std::string const& message, int http_status = 0, std::string oauth_error = {},
         std::chrono::seconds retry_after = std::chrono::seconds(0), bool was_sent = true)
@@ -330,7 +333,8 @@ class CIBMTR_AUTH_DETAIL_EXCEPTION error : public std::runtime_error {
   int http_status() const noexcept { return http_status_; }
   /// The `error` code of RFC 6749, section 5.2, or Okta's `errorCode`; empty if there was none.
   std::string const& oauth_error() const noexcept { return *oauth_error_; }
-  /// How long the server asked to wait; from `get()`, what is left of the backoff. Rounded up to seconds; zero if unknown.
+  /// How long the server asked to wait; from `get()`, what is left of the backoff. Rounded up to seconds; zero if
+  /// unknown.
   std::chrono::seconds retry_after() const noexcept { return retry_after_; }
   /// Whether your request may have been processed. False for everything that `get()` throws: your call was not made.
   bool was_sent() const noexcept { return was_sent_; }
@@ -350,7 +354,7 @@ inline error not_sent(error_kind kind, std::string const& message) {
   return error(kind, message, 0, std::string(), std::chrono::seconds(0), false);
 }
 
-/// Throws `configuration` unless `is_met`: "`subject` `problem`".
+/// Throws `configuration` with the message "`subject` `problem`" unless `is_met`.
 inline void require(bool is_met, std::string const& subject, std::string const& problem) {
   if (!is_met) {
     throw not_sent(error_kind::configuration, subject + " " + problem);
@@ -362,7 +366,7 @@ inline void require(bool is_met, std::string const& subject, std::string const& 
 
 #endif  // CIBMTR_AUTH_ERROR_HPP
 
-// A clock that counts sleep and ignores changes of the system clock.
+// A clock that counts time asleep and ignores changes to the system clock.
 
 #ifndef CIBMTR_AUTH_BOOT_CLOCK_HPP
 #define CIBMTR_AUTH_BOOT_CLOCK_HPP
@@ -373,14 +377,14 @@ inline void require(bool is_met, std::string const& subject, std::string const& 
 
 namespace cibmtr_auth { inline namespace v1_0 {
 
-/// Time since boot, including time asleep: a token ages while a machine sleeps, and does not when somebody sets the
-/// system clock. `CLOCK_BOOTTIME` on Linux (clock_gettime(2)); elsewhere `steady_clock`, which counts sleep on Windows
-/// and macOS.
+/// Time since boot, including time asleep: a token ages while the machine sleeps, but not when somebody sets the system
+/// clock. `CLOCK_BOOTTIME` on Linux (clock_gettime(2)); elsewhere `steady_clock`, which counts sleep on Windows and
+/// macOS.
 struct boot_clock {
   using duration = std::chrono::nanoseconds;
   using rep = duration::rep;
   using period = duration::period;
-  using time_point = std::chrono::time_point<boot_clock>;  ///< a moment since this boot; meaningless after the next
+  using time_point = std::chrono::time_point<boot_clock>;  ///< a moment since this boot; meaningless after a reboot
   enum : bool { is_steady = true };                        // no static data member: it would need a definition in C++11
 
   static time_point now() noexcept {
@@ -409,7 +413,7 @@ namespace cibmtr_auth { inline namespace v1_0 {
 /// that the grant needs must be set. For another environment fill in a struct of your own.
 /// Source: CIBMTR Reporting Implementation Guide, "Endpoints" and "Access Credentials" (v0.1.6 and v0.1.12).
 struct environment {
-  std::string name;                          ///< for people
+  std::string name;                          ///< for display
   std::string password_token_url;            ///< for the `password` grant
   std::string client_credentials_token_url;  ///< for the `client_credentials` grant
   std::string api_url;                       ///< root of the Direct FHIR API, without a trailing slash
@@ -451,8 +455,8 @@ inline environment with_urls(environment base, char const* token_url, char const
 
 }  // namespace detail
 
-/// What the compile-time switches of this source file select. Internal linkage, because the switches may differ between
-/// files: call it in source files, not in inline functions of headers.
+/// The environment that the compile-time switches of this source file select. Internal linkage, because the switches
+/// may differ between files: call it in source files, not in inline functions of headers.
 static inline environment default_environment() {
   return detail::with_urls(CIBMTR_AUTH_PRODUCTION ? production_environment() : test_environment(),
                            CIBMTR_AUTH_TOKEN_URL, CIBMTR_AUTH_API_URL);
@@ -476,10 +480,10 @@ inline std::string to_lower(std::string text) {
   return text;
 }
 
-/// Equal but for the case of ASCII letters.
+/// Equal, ignoring the case of ASCII letters.
 inline bool iequals(std::string const& a, std::string const& b) { return to_lower(a) == to_lower(b); }
 
-/// Without white space at either end.
+/// Removes white space at both ends.
 inline std::string trim(std::string const& text) {
   std::size_t const first = text.find_first_not_of(" \t\r\n");
   return first == std::string::npos ? std::string() : text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
@@ -530,7 +534,7 @@ inline bool is_utf8_text(std::string const& text) {
 
 #endif  // CIBMTR_AUTH_DETAIL_ENCODING_TEXT_HPP
 
-// The top-level members of one JSON object (RFC 8259), and of nothing that only looks like one.
+// Reads the top-level members of one JSON object (RFC 8259), and rejects anything else.
 
 #ifndef CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
 #define CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
@@ -548,8 +552,8 @@ struct json_member {
   secret text;        ///< of a string
 };
 
-/// Token responses, records and credentials files are one flat object each, of few members. Nested values are checked and
-/// skipped.
+/// Token responses, records and credentials files are each one flat object with few members. Nested values are checked
+/// and skipped.
 class json_object {
  public:
   /// False unless `text` is one object with distinct member names and nothing after it; `problem()` then says why,
@@ -581,8 +585,8 @@ class json_object {
   char const* problem_ = "is not a JSON object";
 };
 
-/// A parse context for picojson's event interface. picojson's own tree overflows the stack on deep nesting and throws on
-/// 1e400; this context counts the depth and stores only the top level.
+/// A parse context for picojson's event interface. picojson's own tree overflows the stack on deep nesting and throws
+/// on 1e400; this context counts the depth and stores only the top level.
 class json_object::reader {
  public:
   reader(json_object& object, std::string::const_iterator end, json_member* member = nullptr, int depth = 0)
@@ -690,7 +694,7 @@ inline bool json_object::read(std::string const& text) {
 
 #endif  // CIBMTR_AUTH_DETAIL_ENCODING_JSON_OBJECT_HPP
 
-// Where a request goes, taken apart and checked before anything is sent there.
+// URLs: split into parts, and checked before anything is sent to them.
 
 #ifndef CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP
 #define CIBMTR_AUTH_DETAIL_ENCODING_URL_HPP
@@ -734,8 +738,8 @@ inline int port_number(std::string const& digits) {
   return port <= 65535 ? port : 0;
 }
 
-/// `localhost`, `::1` or 127.0.0.0/8, each in its usual spelling only: another one may be looked up as a name, which
-/// leads anywhere (127.1.1.1.1).
+/// `localhost`, `::1` or 127.0.0.0/8, each in its usual spelling only: another spelling (127.1.1.1.1) may be looked up
+/// as a name, and lead anywhere.
 inline bool is_loopback(std::string const& host) {
   auto octet = [](unsigned value) { return "." + std::to_string(value & 255U); };
   unsigned b = 0;
@@ -746,7 +750,8 @@ inline bool is_loopback(std::string const& host) {
           host == "127" + octet(b) + octet(c) + octet(d));
 }
 
-/// Splits `text`. Throws a `configuration` error that names `field` and never quotes the text, which may contain a password.
+/// Splits `text`. Throws a `configuration` error that names `field` and never quotes the text, which may contain a
+/// password.
 inline url parse_url(std::string const& text, std::string const& field) {
   require(!text.empty(), field, "is empty");
   require(
@@ -827,7 +832,8 @@ enum class basic_encoding {
 /// with one the older `password` grant (section 4.3).
 struct credentials {
   credentials() = default;
-  /// In the order of CIBMTR's message; leave out the last two for `client_credentials`. Checked by `validate()`, not here.
+  /// In the order of CIBMTR's message; leave out the last two for `client_credentials`. Checked by `validate()`, not
+  /// here.
   credentials(std::string id, secret secret_of_client, std::string scope_tokens, std::string user = {},
               secret password_of_user = {})
       : client_id(std::move(id)),
@@ -842,8 +848,8 @@ struct credentials {
   std::string username;   ///< UTF-8
   secret password;        ///< UTF-8
 
-  /// Throws a `configuration` error that names the first field that cannot be right, never its value. Called before
-  /// anything is sent, because a wrong request counts towards a lockout.
+  /// Throws a `configuration` error that names the first invalid field, never its value. Called before anything is
+  /// sent, because a wrong request counts towards a lockout.
   void validate() const;
 };
 
@@ -877,7 +883,7 @@ inline void credentials::validate() const {
                   "contains a control or non-ASCII character: copy it again, without line breaks");
   detail::require(!scope.empty(), "scope", "is empty: fill in the Application Scope from CIBMTR (CIBMTR_SCOPE)");
   detail::require(detail::is_scope(scope), "scope",
-                  "is not a list of scope tokens (printable ASCII but \" and \\, one space between two of them)");
+                  "is not a list of scope tokens (printable ASCII except \" and \\, one space between two of them)");
   detail::require(
       !username.empty() || password.empty(), "username",
       "is empty although there is a password: give both (CIBMTR_USERNAME), or neither for the client_credentials "
@@ -892,8 +898,9 @@ inline void credentials::validate() const {
 
 namespace detail {
 
-/// The whole of a small file, which errors call `subject`. Unbuffered, into a string that never grows, so that no copy of
-/// the text stays behind. Repeats what a signal interrupts. The mode closes the file when another program is executed.
+/// Reads the whole of a small file, which errors call `subject`. Unbuffered, into a string that never grows, so that no
+/// copy of the text is left behind. Repeats what a signal interrupts. Because of the mode, a program that is executed
+/// does not inherit the file.
 inline secret read_secret_file(std::string const& path, std::string const& subject) {
 #ifdef _WIN32
   char const* const mode = "rbN";
@@ -954,8 +961,8 @@ inline secret secret_from_env(std::string const& name) {
 
 /// Reads the environment variables `CIBMTR_CLIENT_ID`, `CIBMTR_CLIENT_SECRET`, `CIBMTR_SCOPE`, `CIBMTR_USERNAME` and
 /// `CIBMTR_PASSWORD`, or the same with another prefix. A variable with `_FILE` appended to its name holds the path of a
-/// file with the value instead, as for secrets in containers. One line break at the end of a value is dropped. The field
-/// of an unset variable is empty. Throws `configuration` if a file cannot be read or a variable is set both ways.
+/// file with the value instead, as for secrets in containers. One line break at the end of a value is dropped. The
+/// field of an unset variable is empty. Throws `configuration` if a file cannot be read or a variable is set both ways.
 inline credentials credentials_from_env(std::string const& prefix = "CIBMTR_") {
   return credentials(
       detail::secret_from_env(prefix + "CLIENT_ID").reveal(), detail::secret_from_env(prefix + "CLIENT_SECRET"),
@@ -963,9 +970,9 @@ inline credentials credentials_from_env(std::string const& prefix = "CIBMTR_") {
       detail::secret_from_env(prefix + "PASSWORD"));
 }
 
-/// Reads a file that contains one JSON object with the members `client_id`, `client_secret`, `scope` and, for the password
-/// grant, `username` and `password`, all strings. Throws `configuration` if the file contains anything else: a misspelt
-/// `username` must not silently select the other grant.
+/// Reads a file that contains one JSON object with the members `client_id`, `client_secret`, `scope` and, for the
+/// password grant, `username` and `password`, all strings. Throws `configuration` if the file contains anything else: a
+/// misspelt `username` must not silently select the other grant.
 inline credentials credentials_from_file(std::string const& path) {
   // Errors do not quote the path, because somebody may have passed the content instead.
   std::string const subject = "the credentials file";
@@ -1013,9 +1020,9 @@ inline bool is_b64token(std::string const& text) {
   return padding > 0 && text.find_first_not_of('=', padding) == std::string::npos;
 }
 
-/// How long before its expiry a token is due for renewal: after 25 minutes of 30, as CIBMTR advises. The jitter keeps a
-/// fleet that was started together from renewing together. It is computed from the token, so that all who share the
-/// token agree.
+/// How long before its expiry a token is due for renewal: after 25 minutes of 30, as CIBMTR advises. The jitter keeps
+/// processes that were started together from renewing together. It is computed from the token, so that all who share
+/// the token agree.
 inline boot_clock::duration renewal_margin(std::string const& value, boot_clock::duration lifetime) {
   auto const margin = (std::min<boot_clock::duration>)(std::chrono::minutes(5), lifetime / 6);
   return margin + margin / 10 * static_cast<int>(std::hash<std::string>()(value) % 1000) / 1000;
@@ -1093,7 +1100,7 @@ class token {
 
 namespace detail {
 
-/// Makes tokens and reads their times, which users do not see.
+/// Makes tokens and reads their times, which are not public.
 struct token_access {
   static token make(secret const& value, std::string scope, boot_clock::time_point obtained_at,
                     boot_clock::time_point expires_at, clock_function clock = nullptr) {
@@ -1163,11 +1170,12 @@ struct http_response {
   }
 };
 
-/// Makes one exchange and returns the response, whatever its status, or throws, preferably an `error` of kind `network`, `tls`
-/// or `timed_out`. It must verify the server, end in bounded time, follow no redirect (that would send the password on),
-/// and may be called from several threads. It calls `request.before_sending()`, if set, when it is connected and the
-/// server is verified, just before the first byte of the request; if that throws, it sends nothing and lets the
-/// exception pass. A transport that does not call it still works, but processes cannot agree on one request.
+/// Makes one exchange and returns the response, whatever its status, or throws, preferably an `error` of kind
+/// `network`, `tls` or `timed_out`. It must verify the server, end in bounded time and follow no redirect, which would
+/// send the password on. It may be called from several threads. It calls `request.before_sending()`, if set, when it is
+/// connected and the server is verified, just before the first byte of the request; if that throws, it sends nothing
+/// and lets the exception pass. A transport that does not call it still works, but processes cannot agree on one
+/// request.
 using transport = std::function<http_response(http_request const&)>;
 
 /// How the bundled transport connects and whom it trusts. The defaults are right for CIBMTR's servers.
@@ -1185,8 +1193,8 @@ struct https_options {
 
 namespace detail {
 
-/// Throws `configuration` for a request that would not travel as one: a line break in a value would begin another field or
-/// another request (RFC 9112, section 11.2).
+/// Throws `configuration` for a request that would not arrive as one request: a line break in a value would begin
+/// another field or another request (RFC 9112, section 11.2).
 inline void require_valid(http_request const& request) {
   auto is_word = [](std::string const& text) {
     return !text.empty() &&
@@ -1222,8 +1230,8 @@ inline bool has_header(http_request const& request, std::string const& name) {
 namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Text that several processes or machines share, under a key that the cache computes: 1 to 64 characters of
-/// `[a-z0-9_]`. The text contains a token, so treat it like one. Both functions may throw: then the cache works
-/// alone and reports why. They may be called from several threads. `token_cache_options::cache_directory` is such a
+/// `[a-z0-9_]`. The text contains a token, so treat it like one. Both functions may throw: then the cache works without
+/// the store and reports why. They may be called from several threads. `token_cache_options::cache_directory` is such a
 /// store in a folder; this interface is for others, such as Redis.
 class token_store {
  public:
@@ -1234,16 +1242,16 @@ class token_store {
 
   /// The text under `key`; empty if there is none.
   virtual secret load(std::string const& key) = 0;
-  /// Compare and swap, as one step for all who share the store: stores `text` if what is stored still equals `expected`
-  /// (empty: nothing is stored), and returns whether it did. Empty `text` removes the entry. The entry may be forgotten
+  /// Compare and swap, atomically for all who share the store: stores `text` if what is stored still equals `expected`
+  /// (empty: nothing is stored), and returns whether it did. Empty `text` removes the entry. The entry may be dropped
   /// after `keep_for`.
   virtual bool replace(std::string const& key, secret const& expected, secret const& text,
                        std::chrono::seconds keep_for) = 0;
 };
 
-/// The folder `cibmtr_auth` in the user's cache folder: `$XDG_CACHE_HOME`, else `~/.cache`; on Windows `%LOCALAPPDATA%`.
-/// Relative paths in the variables are ignored (XDG Base Directory Specification). Throws `configuration` if there is
-/// none: a program that means to share must not silently share nothing.
+/// The folder `cibmtr_auth` in the user's cache folder: `$XDG_CACHE_HOME`, else `~/.cache`; on Windows
+/// `%LOCALAPPDATA%`. Relative paths in the variables are ignored (XDG Base Directory Specification). Throws
+/// `configuration` if there is none: a program that means to share must not silently share nothing.
 inline std::string default_cache_directory() {
   auto variable = [](char const* name) {
     char const* const value = std::getenv(name);
@@ -1295,7 +1303,8 @@ class CIBMTR_AUTH_DETAIL_EXCEPTION token_error : public error {
   attempt_row row_;
 };
 
-/// What a transport throws if the proxy rejects its login. `login_hash`, never 0, tells logins apart without revealing them.
+/// What a transport throws if the proxy rejects its login. `login_hash`, never 0, distinguishes logins without
+/// revealing them.
 class CIBMTR_AUTH_DETAIL_EXCEPTION proxy_login_rejected : public error {
  public:
   proxy_login_rejected(std::string const& message, int http_status, unsigned login_hash)
@@ -1307,8 +1316,8 @@ class CIBMTR_AUTH_DETAIL_EXCEPTION proxy_login_rejected : public error {
   unsigned login_hash_;
 };
 
-/// Error codes that say something about the credentials or the request: RFC 6749, section 5.2; OpenID Connect; RFC 9449;
-/// Okta's own, such as `E0000007`. Other words come from gateways.
+/// Error codes that say something about the credentials or the request: RFC 6749, section 5.2; OpenID Connect; RFC
+/// 9449; Okta's own, such as `E0000007`. Other words come from gateways.
 inline bool is_known_code(std::string const& code) {
   for (char const* known :
        {"invalid_client", "invalid_grant", "access_denied", "unauthorized_client", "unsupported_grant_type",
@@ -1326,8 +1335,8 @@ struct response_verdict {
   error_kind kind;
 };
 
-/// What a response without a token means; `code` is empty unless it is known. The first line that fits decides. Without an
-/// account (the client_credentials grant) a rejection that names no code may well be a gateway's.
+/// What a response without a token means; `code` is empty unless it is known. The first line that fits decides. Without
+/// an account (the client_credentials grant) a rejection that names no code may well be a gateway's.
 /// Source: Okta, "OAuth 2.0 and OpenID Connect API" and "Rate limits"; RFC 6749, section 5.2.
 inline response_verdict classify(int status, std::string const& code, bool has_account) {
   bool const is_4xx = status >= 400 && status <= 499;
@@ -1349,7 +1358,7 @@ inline response_verdict classify(int status, std::string const& code, bool has_a
   return {attempt_row::no_verdict, status == 504 ? error_kind::unavailable : error_kind::invalid_response};
 }
 
-/// What failures leave behind for the next one.
+/// What earlier failures leave behind for the next one.
 struct attempt_history {
   int rung = 0;                            ///< on the ladder, since the last token or since the credentials changed
   std::chrono::milliseconds fast_wait{0};  ///< zero unless the last outcome was fast
@@ -1357,7 +1366,7 @@ struct attempt_history {
 
 struct attempt_rule {
   bool is_on_ladder;
-  int first_rung;  ///< that a ladder outcome leads to at least
+  int first_rung;  ///< the lowest that an outcome on the ladder leads to
   bool is_shared;  ///< with all who use the same store
 };
 
@@ -1375,7 +1384,7 @@ inline attempt_rule rule_of(attempt_row row, bool has_account) {
   return {true, 1, true};
 }
 
-/// With the first rung as 1. Four attempts in the first 18 minutes and nine in 15 hours stay below the ten wrong passwords
+/// The first rung is 1. Four attempts in the first 18 minutes and nine in 15 hours stay below the ten wrong passwords
 /// at which Okta's sample policy locks an account.
 inline std::chrono::seconds ladder_wait(int rung) {
   static int const seconds[] = {5, 30, 180, 900, 1800, 3600, 7200, 14400, 28800, 57600, 86400};
@@ -1388,8 +1397,8 @@ struct next_attempt {
   boot_clock::duration wait;  ///< on the ladder from the moment the credentials were sent, else from now
 };
 
-/// `jitter` from 0 to 1 spreads a fleet that failed together. `retry_after` is what the server asked for, honoured up to
-/// an hour.
+/// `jitter` from 0 to 1 spreads processes that failed together. `retry_after` is what the server asked for, honoured up
+/// to an hour.
 inline next_attempt after_failure(attempt_rule const& rule, attempt_history const& before,
                                   std::chrono::seconds retry_after, double jitter) {
   using std::chrono::duration;
@@ -1422,8 +1431,8 @@ inline next_attempt after_failure(attempt_rule const& rule, attempt_history cons
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// `Basic ` and the base64 of `client_id:client_secret` (RFC 7617, section 2; RFC 6749, section 2.3.1). A plain client id
-/// must not contain a colon, at which the server would split it.
+/// `Basic ` and the base64 of `client_id:client_secret` (RFC 7617, section 2; RFC 6749, section 2.3.1). A plain client
+/// id must not contain a colon, at which the server would split it.
 inline secret basic_auth(std::string const& client_id, secret const& client_secret, basic_encoding encoding) {
   bool const is_plain = encoding == basic_encoding::plain;
   secret const encoded_secret = is_plain ? client_secret : secret(form_encode_text(client_secret.reveal()));
@@ -1441,14 +1450,14 @@ inline secret basic_auth(std::string const& client_id, secret const& client_secr
   return secret(std::move(value));
 }
 
-/// The one that the grant needs.
+/// The token URL that the grant needs.
 inline std::string const& token_url(environment const& where, credentials const& sender) {
   return uses_password_grant(sender) ? where.password_token_url : where.client_credentials_token_url;
 }
 
 /// CIBMTR's documented request: a POST with the client in a Basic header and the grant in a form body. No `Origin`, for
-/// which Okta demands PKCE, and no second client authentication, which it rejects. Throws `configuration`, naming the field,
-/// for anything that can only be rejected.
+/// which Okta demands PKCE, and no second client authentication, which it rejects. Throws `configuration`, naming the
+/// field, for anything that can only be rejected.
 /// Source: RFC 6749, sections 4.3.2 and 4.4.2; IG, "Access Credentials".
 inline http_request make_token_request(environment const& where, credentials const& sender, basic_encoding encoding) {
   sender.validate();
@@ -1491,8 +1500,8 @@ inline http_request make_token_request(environment const& where, credentials con
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar. Years start in March here, so that a leap day comes last. Month
-/// 13 is the next January.
+/// Days from 1970-01-01 to a date of the Gregorian calendar. Years start in March here, so that a leap day comes last.
+/// Month 13 is the next January.
 inline long long days_since_epoch(long long year, int month, int day) {
   if (month <= 2) {
     year -= 1;
@@ -1502,7 +1511,8 @@ inline long long days_since_epoch(long long year, int month, int day) {
 }
 
 /// Seconds since 1970-01-01 UTC of a date in one of HTTP's three forms (RFC 9110, section 5.6.7: IMF-fixdate, RFC 850,
-/// asctime); -1 for other text. The weekday, spaces and leading zeros are not checked. A two-digit year is 1970 to 2069.
+/// asctime); -1 for other text. The weekday, spaces and leading zeros are not checked. A two-digit year is 1970 to
+/// 2069.
 inline long long parse_http_date(std::string const& text) {
   static char const month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
   char const* const start = text.c_str();
@@ -1588,8 +1598,9 @@ inline long long server_time(http_response const& response) {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// The longer of `Retry-After` (RFC 9110, section 10.2.3) and Okta's `X-Rate-Limit-Reset` (UTC seconds); zero if there is
-/// neither, at most a day. For Okta's concurrency limit (`Limit` and `Remaining` both 0) the reset time means nothing.
+/// The longer of `Retry-After` (RFC 9110, section 10.2.3) and Okta's `X-Rate-Limit-Reset` (UTC seconds); zero if there
+/// is neither, at most a day. For Okta's concurrency limit (`Limit` and `Remaining` both 0) the reset time means
+/// nothing.
 inline std::chrono::seconds read_retry_after(http_response const& response) {
   long long const now = server_time(response);
   long long wait = (std::max)(0LL, smallest_number(response, "Retry-After"));
@@ -1684,7 +1695,7 @@ inline std::string remedy(attempt_row row, http_response const& response, std::s
       return response.status == 429 ? "Too many token requests: wait, and reuse each token until it expires."
              : response.status == 511
                  ? "The network wants you to sign in first (captive portal): open a browser on this machine."
-                 : "The server is temporarily out of order: try again later.";
+                 : "The server is temporarily unavailable: try again later.";
     case attempt_row::gateway:
       return response.status == 407
                  ? "The proxy wants a login: put user and password into the proxy's URL."
@@ -1716,8 +1727,8 @@ inline std::string remedy(attempt_row row, http_response const& response, std::s
                "server (a proxy, a captive portal).";
 }
 
-/// The error that a response without a token stands for. `problem` says why a response with status 200 has none.
-/// Of Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`. Never decides by a
+/// The error that a response without a token stands for. `problem` says why a response with status 200 has none. Of
+/// Okta's three shapes it takes `error`, else `errorCode`; `error_description`, else `errorSummary`. Never decides by a
 /// description, because Okta rewords them.
 inline token_error parse_token_error(http_response const& response, json_object const& body, credentials const& sent,
                                      std::string const& server, std::string const& problem = {}) {
@@ -1761,8 +1772,8 @@ inline token_error parse_token_error(http_response const& response, json_object 
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// A number of seconds from 1 to a year, fractions dropped, or a string of digits. Everything else (missing, null, zero,
-/// negative, 1e400, a word) means five minutes: short and finite, whatever the server meant.
+/// A number of seconds from 1 to a year, fractions dropped, or a string of digits. Everything else (missing, null,
+/// zero, negative, 1e400, a word) means five minutes: short and finite, whatever the server meant.
 inline std::chrono::seconds lifetime_from(json_member const* expires_in) {
   double lifetime = 0;
   if (expires_in && expires_in->type == json_type::number) {
@@ -1778,8 +1789,8 @@ inline std::chrono::seconds lifetime_from(json_member const* expires_in) {
 
 /// The token, or throws `token_error`. Strict about what makes a token (status 200, one JSON object, `access_token`,
 /// `token_type` bearer in any case, no error); other members are ignored. The scope is the requested one if the
-/// response has none that is well-formed and at most 4 KiB long. The lifetime counts from `sent_at`, just before the request
-/// was sent. `server` is for messages. Wipes the body.
+/// response has none that is well-formed and at most 4 KiB long. The lifetime counts from `sent_at`, just before the
+/// request was sent. `server` is for messages. Wipes the body.
 /// Source: RFC 6749, sections 3.3 and 5.1.
 inline token read_token_response(http_response response, credentials const& sent, boot_clock::time_point sent_at,
                                  std::string const& server, clock_function const& clock) {
@@ -1822,7 +1833,7 @@ inline token read_token_response(http_response response, credentials const& sent
 
 #endif  // CIBMTR_AUTH_DETAIL_OAUTH_TOKEN_RESPONSE_HPP
 
-// The key of a shared record: tells credentials apart without revealing them.
+// The key of a shared record: distinguishes credentials without revealing them.
 
 #ifndef CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
 #define CIBMTR_AUTH_DETAIL_SHARING_FINGERPRINT_HPP
@@ -1844,9 +1855,9 @@ inline std::uint64_t hash_field(std::uint64_t hash, std::string const& field) no
   return mix(hash ^ field.size());
 }
 
-/// 16 bits of a hash that changes with the secrets. So few, because everybody who can read a record sees them: one wrong
-/// guess in 65,536 fits too, and nobody can confirm a guessed password. `public_hash` is the salt. It is always the same
-/// for one account, because each further salt would reveal 16 further bits.
+/// 16 bits of a hash that changes with the secrets. Only 16, because everybody who can read a record sees them: one
+/// wrong guess in 65,536 matches too, so nobody can confirm a guessed password. `public_hash` is the salt. It is always
+/// the same for one account, because each further salt would reveal 16 more bits.
 inline unsigned short_hash(std::uint64_t public_hash, credentials const& secrets) noexcept {
   std::uint64_t const hash = hash_field(public_hash, secrets.client_secret.reveal());
   return static_cast<unsigned>(mix(hash_field(hash, secrets.password.reveal()) ^ mix(public_hash)) >> 48U);
@@ -1902,12 +1913,12 @@ inline std::string utc_time(std::int64_t unix_seconds) {
   return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
 }
 
-/// The token as long as it lives and, beside it, the ladder's rung and either the last failure or a lease. Times are those
-/// of this process's clock; the epoch stands for "never".
+/// The token until it expires, the ladder's rung, and either the last failure or a lease. Times are those of this
+/// process's clock; the epoch stands for "never".
 struct record {
-  std::string id;  ///< of the last lease, 128 random bits: tells leases apart, and records that are equal otherwise
+  std::string id;  ///< of the last lease, 128 random bits: distinguishes leases, and records that are equal otherwise
   token cached;
-  boot_clock::time_point replaced_at;  ///< when `cached` replaced a token that the API refused
+  boot_clock::time_point replaced_at;  ///< when `cached` replaced a token that the API rejected
   attempt_history history;
   boot_clock::time_point retried_at;  ///< the last `retry_now`
 
@@ -1930,13 +1941,13 @@ struct record {
     is_local = false;
   }
   bool is_backing_off(boot_clock::time_point now) const { return failure && now < next_attempt_at; }
-  /// For 30 s a replacement is not replaced in its turn: an API that refuses every token must not cause endless requests.
+  /// For 30 s a replacement is not itself replaced: an API that rejects every token must not cause endless requests.
   bool is_recent_replacement(boot_clock::time_point now) const {
     return replaced_at != boot_clock::time_point() && now < replaced_at + std::chrono::seconds(30);
   }
 
-  /// A lease that ended without a result: its process was killed or stopped, or finishes late. The request may have been
-  /// sent, so it counts as one that no verdict came back for.
+  /// A lease that ended without a result: its process was killed or stopped, or finishes late. The request may have
+  /// been sent, so it counts as `no_verdict`.
   void settle_lease(boot_clock::time_point now, bool has_password) {
     if (!has_lease || now < lease_ends_at) {
       return;
@@ -1952,7 +1963,8 @@ struct record {
         rule.is_on_ladder ? (std::max)(lease_ends_at, lease_started_at + next.wait) : lease_ends_at + next.wait;
   }
 
-  /// Adds what only `known` has, because the store failed or nothing was sent: the rung, and the backoff if it ends later.
+  /// Adds what only `known` has, because the store failed or nothing was sent: the rung, and the backoff if it ends
+  /// later.
   void add_local(record const& known, boot_clock::time_point now) {
     local_rung = known.local_rung;
     history.rung = (std::max)(history.rung, local_rung);
@@ -1987,8 +1999,8 @@ inline std::string random_id() {
   return id;
 }
 
-/// The text of a record, as one JSON object. Every time is a Unix time in ms, those that others wait for or trust beside
-/// the duration that was left when the record was written. The token is the only secret in it.
+/// The text of a record, as one JSON object. Every time is a Unix time in ms. A time that others wait for or trust is
+/// stored with the duration that was left when the record was written. The token is the only secret in it.
 inline secret write_record(record const& r, clock_reading const& clock) {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
@@ -2037,7 +2049,7 @@ inline secret write_record(record const& r, clock_reading const& clock) {
   return secret(std::move(text));
 }
 
-/// The members of a record's text, each with a value that cannot do harm whatever was written there.
+/// Reads the members of a record's text, each limited to a value that does no harm, whatever was written there.
 class record_reader {
  public:
   record_reader(json_object const& object, clock_reading const& clock) : object_(object), clock_(clock) {}
@@ -2053,9 +2065,9 @@ class record_reader {
     double const value = member && member->type == json_type::number ? member->number : 0;
     return value >= 1 ? static_cast<std::int64_t>((std::min)(value, static_cast<double>(max))) : 0;
   }
-  /// How far a time lies ahead; negative if it is past.
+  /// How far a time is in the future; negative if it is past.
   std::int64_t ms_until(char const* name) const { return number(name, max_unix_ms) - clock_.unix_ms; }
-  /// A time that is past: no time at all if it is not there, now if it seems to lie ahead.
+  /// A time in the past: "never" if it is missing, now if it seems to be in the future.
   boot_clock::time_point past_time(char const* name) const {
     return has(name) ? clock_.now + std::chrono::milliseconds((std::min)(std::int64_t{0}, ms_until(name)))
                      : boot_clock::time_point();
@@ -2072,8 +2084,9 @@ class record_reader {
   clock_reading const& clock_;
 };
 
-/// An empty record for text that is none. A reader never waits longer and never trusts a token longer than the duration
-/// that was written, counted by its own clock. A record from the future loses its token: its age cannot be known.
+/// An empty record for a text that is not a record. A reader never waits longer and never trusts a token longer than
+/// the duration that was written, counted by its own clock. A record from the future loses its token: its age cannot be
+/// known.
 inline record read_record(std::string const& text, clock_reading const& clock, clock_function const& clock_of_tokens) {
   constexpr std::int64_t day_ms = 86400 * 1000;
   constexpr std::int64_t five_minutes_ms = 5 * 60 * 1000;
@@ -2149,7 +2162,7 @@ inline std::string describe_errno() { return std::generic_category().message(err
 
 #ifdef _WIN32
 
-// What windows.h declares, which a header of ours must not include.
+// Declared here as in windows.h, which our headers must not include.
 extern "C" __declspec(dllimport) int __stdcall MoveFileExA(char const* from, char const* to, unsigned long flags);
 
 // Files in the user's own folder are private on Windows, and a file that is opened with deny-all sharing is a lock.
@@ -2218,7 +2231,7 @@ inline int remove_file(std::string const& path) { return std::remove(path.c_str(
 
 #else
 
-/// Calls again what a signal interrupted. On network file systems that can be any call, not only a slow one.
+/// Repeats a call that a signal interrupted. On network file systems that can be any call, not only a slow one.
 template <class Call>
 auto retry_interrupted(Call call) -> decltype(call()) {
   auto result = call();
@@ -2246,15 +2259,15 @@ inline std::string describe_owner(struct stat const& found) {
 }
 inline bool is_private(struct stat const& found) { return found.st_uid == ::geteuid() && (found.st_mode & 077U) == 0; }
 
-/// False if there is no such folder. Throws std::runtime_error, "PATH: reason", unless it belongs to the effective user and
-/// is closed to all others.
+/// False if there is no such folder. Throws std::runtime_error, "PATH: reason", unless the folder belongs to the
+/// effective user and is closed to all others.
 inline bool check_directory(std::string const& path) {
   struct stat found;
   int result = retry_interrupted([&] { return ::lstat(path.c_str(), &found); });
   if (result != 0 && errno == ENOENT) {
     return false;
   }
-  // systemd's CacheDirectory= is a link that root made if there is DynamicUser=. Nobody else's link is followed.
+  // With DynamicUser=, systemd's CacheDirectory= is a link that root made. Nobody else's link is followed.
   if (result == 0 && S_ISLNK(found.st_mode) && found.st_uid == 0 && ::geteuid() != 0) {
     result = retry_interrupted([&] { return ::stat(path.c_str(), &found); });
   }
@@ -2271,8 +2284,8 @@ inline bool check_directory(std::string const& path) {
   return problem.empty() || (fail_file(path, problem), false);
 }
 
-/// With the folders above it. Only in a folder of this user's or of root's: a program run with sudo must not make folders
-/// that the user then cannot use. Never HOME itself, which would hide that there is none.
+/// Makes the folder and those above it, but only in a folder of this user or of root: a program run with sudo must not
+/// make folders that the user then cannot use. Never HOME itself, which would hide that there is none.
 inline void make_directory(std::string const& path) {
   struct stat found;
   if (retry_interrupted([&] { return ::stat(path.c_str(), &found); }) == 0) {
@@ -2306,13 +2319,13 @@ inline int open_new(std::string const& path) {
   remove_file(path);
   return open_file(path, O_WRONLY | O_CREAT | O_EXCL);
 }
-/// Unlocks it before, because a forked child may have a copy of the descriptor.
+/// Unlocks the file first, because a forked child may have a copy of the descriptor.
 inline int close_file(int file) {
   ::flock(file, LOCK_UN);
   return ::close(file) == 0 || errno == EINTR ? 0 : -1;  // closed even if it was interrupted
 }
-/// Excludes other processes, threads and copies of this library, until the process dies at the latest. flock(2), because a
-/// lock of fcntl(2) belongs to the whole process. -1 with EAGAIN if another one has the lock.
+/// Excludes other processes, threads and copies of this library, at most until the process ends. Uses flock(2), because
+/// a lock of fcntl(2) belongs to the whole process. -1 with EAGAIN if another one has the lock.
 inline int open_locked(std::string const& path) {
   int const file = open_file(path, O_RDWR | O_CREAT);
   struct stat locked;
@@ -2380,9 +2393,10 @@ struct file_descriptor {
   int number;  ///< negative if it is not open
 };
 
-/// Each record is a file `KEY` with mode 0600, replaced as a whole under a lock on `KEY.lock`, which is never deleted. The
-/// folder is made with mode 0700 when the first record is written, and again if it is removed. What prevents sharing
-/// throws std::runtime_error, "PATH: reason"; a file that is not private or too long counts as missing and is replaced.
+/// Each record is a file `KEY` with mode 0600, replaced as a whole under a lock on `KEY.lock`, which is never deleted.
+/// The folder is made with mode 0700 when the first record is written, and again if it is removed. A problem that
+/// prevents sharing throws std::runtime_error, "PATH: reason"; a file that is not private or too long counts as missing
+/// and is replaced.
 class file_store : public token_store {
  public:
   explicit file_store(std::string const& directory) : directory_(absolute_path(directory)) {}
@@ -2490,13 +2504,13 @@ class file_store : public token_store {
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// Counts the forks between this process and the first that called this. Shared libraries with hidden symbols have a
-/// count each.
+/// Counts the forks between this process and the first that called this. Each shared library with hidden symbols has a
+/// separate count.
 inline std::atomic<unsigned> const& fork_count() noexcept {
   static std::atomic<unsigned> forks{0};
 #ifndef _WIN32
-  // No std::call_once: a forked child would wait for a parent's thread that was inside it. Counting a fork twice does no
-  // harm.
+  // No std::call_once: a forked child would wait for a parent's thread that was inside it. Counting a fork twice does
+  // no harm.
   static std::atomic<bool> is_counting{false};
   if (!is_counting) {
     is_counting = pthread_atfork(nullptr, nullptr, [] { ++forks; }) == 0;
@@ -2505,8 +2519,8 @@ inline std::atomic<unsigned> const& fork_count() noexcept {
   return forks;
 }
 
-/// A value that a forked child gets a new one of. The parent's may be half changed, and its mutex locked by a thread that
-/// the child does not have, so the child must not even destroy it.
+/// A value that a forked child replaces with a new one. The parent's value may be half changed, and its mutex locked by
+/// a thread that the child does not have, so the child must not even destroy it.
 template <typename T>
 class per_process {
  public:
@@ -2538,7 +2552,7 @@ class per_process {
   struct entry {
     bool is_of_this_process() const noexcept { return forks.load(std::memory_order_relaxed) == forks_when_made; }
 
-    std::atomic<unsigned> const& forks = fork_count();  // of the library that made this, whichever reads it
+    std::atomic<unsigned> const& forks = fork_count();  // of the library that made this, whichever library reads it
     unsigned const forks_when_made = forks;
     T value{};
   };
@@ -2606,7 +2620,7 @@ struct token_event {
 struct token_cache_options {
   std::string cache_directory{};         ///< share the token and the backoff with other processes through this folder
   std::shared_ptr<token_store> store{};  ///< or through this store; setting both is a `configuration` error
-  cibmtr_auth::https_options https{};    ///< for the bundled transport; `timeout` and `is_cancelled` hold for any
+  cibmtr_auth::https_options https{};    ///< for the bundled transport; `timeout` and `is_cancelled` apply to any
   cibmtr_auth::transport transport{};    ///< empty: the bundled transport
   basic_encoding encoding = basic_encoding::plain;
   std::function<void(token_event const&)> observer{};  ///< called once per event, outside all locks; may throw
@@ -2615,7 +2629,8 @@ struct token_cache_options {
 
 namespace detail {
 
-/// What is behind every copy of a `token_cache`; `cache_state` implements it. The members are documented at `token_cache`.
+/// What is behind every copy of a `token_cache`; `cache_state` implements it. The members are documented at
+/// `token_cache`.
 class cache_interface {
  public:
   cache_interface() = default;
@@ -2645,24 +2660,25 @@ class token_cache {
   token_cache(token_cache const&) = default;             // no move constructor: a moved-from handle still works
   token_cache& operator=(token_cache const&) = default;  // likewise
 
-  /// A token that has not expired. If it is due for renewal (`min(5 min, lifetime / 6)` before expiry, with jitter), one
-  /// caller renews it, and the others use the old one. Without a token they wait and share the result, even a failure. Of
-  /// all processes that share a store, one sends the request. Sends at most one request, and takes at most twice
-  /// `https.timeout` plus name look-ups. Throws `error` if there is no token; until the backoff ends, the same failure is
-  /// thrown again without a request.
+  /// A token that has not expired. If it is due for renewal (`min(5 min, lifetime / 6)` before expiry, with jitter),
+  /// one caller renews it, and the others use the old one. Without a token they wait and share the result, even a
+  /// failure. Of all processes that share a store, one sends the request. Sends at most one request, and takes at most
+  /// twice `https.timeout` plus name look-ups. Throws `error` if there is no token; until the backoff ends, the same
+  /// failure is thrown again without a request.
   token get() const { return cache_->get(); }
-  /// The cached token, or an empty one if it has expired. Never waits for I/O or for another thread's request, and never
-  /// renews.
+  /// The cached token, or an empty one if it has expired. Never waits for I/O or for another thread's request, and
+  /// never renews.
   token try_get() const { return cache_->try_get(); }
-  /// Drops `refused`, and only that token: for a 401 from the API. Returns whether repeating the call with `get()` makes
-  /// sense, even if another thread has already renewed. False for 30 s after a replacement.
+  /// Drops `refused`, and only that token: for a 401 from the API. Returns whether it makes sense to repeat the call
+  /// with the token of another `get()`, which is also the case if another thread has already renewed. False for 30 s
+  /// after a replacement.
   bool invalidate(token const& refused) const { return cache_->invalidate(refused); }
-  /// Continues with other credentials: a renewal is due at once, and attempts are counted from zero. If token URL, client
-  /// id, username and scope are the same, the old token is used until the renewal succeeds. Returns false, without any
-  /// effect, if the credentials are unchanged. Throws `configuration` for credentials that cannot be right.
+  /// Continues with other credentials: a renewal is due at once, and attempts are counted from zero. If token URL,
+  /// client id, username and scope are the same, the old token is used until the renewal succeeds. Returns false,
+  /// without any effect, if the credentials are unchanged. Throws `configuration` for invalid credentials.
   bool set_credentials(credentials const& next) const { return cache_->set_credentials(next); }
   /// Ends the backoff, so that the next `get()` sends a request, for example after an account was unlocked. Returns
-  /// whether it did: false without a backoff, and within 15 minutes of the last time for all who share the store.
+  /// false if there is no backoff, or if anyone who shares the store did this in the last 15 minutes.
   bool retry_now() const { return cache_->retry_now(); }
   /// May be called as often as you like.
   token_cache_status status() const { return cache_->status(); }
@@ -2702,7 +2718,7 @@ struct account {
   std::string key;     ///< of the shared record
 };
 
-/// Of a transport that is not ours; it may be any.
+/// The proxy login of a transport that is not ours: it is not known.
 constexpr unsigned unknown_proxy_login = 0x10000;
 
 /// What every renewal of a cache uses.
@@ -2726,10 +2742,10 @@ struct renewal_tools {
   }
 };
 
-/// Thrown out of `before_sending`, through the transport, if another process was faster. Nothing has been sent then.
+/// Thrown by `before_sending`, through the transport, if another process was faster. Nothing has been sent.
 struct CIBMTR_AUTH_DETAIL_EXCEPTION record_has_changed {};
 
-/// From 0 to 1, another one at every nanosecond.
+/// A number from 0 to 1 that differs from one nanosecond to the next.
 inline double jitter(boot_clock::time_point now) {
   std::uint64_t const bits = mix(static_cast<std::uint64_t>(now.time_since_epoch().count()) + 0x9E3779B97F4A7C15U);
   return static_cast<double>(bits >> 32U) / 4294967296.0;
@@ -2742,7 +2758,7 @@ inline std::string describe_exception() {
   } catch (std::exception const& thrown) {
     return thrown.what();
   } catch (...) {
-    return "an exception that is no std::exception";
+    return "an exception that is not a std::exception";
   }
 }
 
@@ -2776,7 +2792,7 @@ struct renewal_result {
   bool was_sent = false;
   bool was_stored = false;  ///< the store took a change
   std::string sharing_problem;
-  boot_clock::time_point look_again_at;  ///< until then another renewal would come to the same
+  boot_clock::time_point look_again_at;  ///< until then another renewal would have the same result
 
   bool is_earlier_failure() const { return !was_attempted && failure && failure == latest.failure; }
 };
@@ -2790,8 +2806,8 @@ class renewal {
   renewal(renewal const&) = delete;
   renewal& operator=(renewal const&) = delete;
 
-  /// Waits for other processes for at most the time-out. Throws only what the program's clock and `is_cancelled` throw, and
-  /// std::bad_alloc before anything was sent.
+  /// Waits for other processes for at most the time-out. Throws only what the program's clock and `is_cancelled` throw,
+  /// and std::bad_alloc before anything was sent.
   renewal_result run() {
     using std::chrono::steady_clock;
     steady_clock::time_point const end = steady_clock::now() + tools_.timeout;
@@ -2808,7 +2824,7 @@ class renewal {
     return std::move(result_);
   }
 
-  /// One look at the record, and the request if it is allowed now. False if another process is requesting.
+  /// Looks at the record once, and makes the request if it is allowed now. False if another process is requesting.
   bool advance() {
     load();
     boot_clock::time_point const now = tools_.now();
@@ -2833,7 +2849,8 @@ class renewal {
     return attempt(fallback);
   }
 
-  /// Removes the wait from the record, but not the rung. False without a backoff, and within 15 minutes of the last time.
+  /// Removes the wait from the record, but not the rung. False without a backoff, and within 15 minutes of the last
+  /// time.
   bool end_backoff() {
     load();
     boot_clock::time_point const now = tools_.now();
@@ -2863,7 +2880,7 @@ class renewal {
     return true;
   }
 
-  /// A backoff is looked at again every second, because others may have ended it.
+  /// A backoff is checked again every second, because others may have ended it.
   boot_clock::time_point end_of_backoff(boot_clock::time_point now) const {
     return tools_.store ? (std::min)(latest_.next_attempt_at, now + std::chrono::seconds(1)) : latest_.next_attempt_at;
   }
@@ -2879,7 +2896,7 @@ class renewal {
     return token();
   }
 
-  /// What the store holds and, if that ends later, the backoff that only this process knows.
+  /// Loads what is in the store. A backoff that only this process knows is added if it ends later.
   void load() {
     record known = latest_;
     known.has_lease = false;
@@ -2893,7 +2910,7 @@ class renewal {
       latest_ = known;
     } else if (refused_replaces_ == 3) {
       is_store_usable_ = false;
-      result_.sharing_problem = "the store refused three changes although nobody else had made one";
+      result_.sharing_problem = "the store rejected three changes although nobody else had made one";
     }
   }
 
@@ -2902,7 +2919,7 @@ class renewal {
     clock_reading const clock = tools_.read_clock();
     latest_ = read_record(text_.reveal(), clock, tools_.clock);
     if (latest_.is_from_future) {
-      use_store([&] { replace(latest_); });  // once, so that it has this machine's date
+      use_store([&] { replace(latest_); });  // written again, once, with this machine's date
     }
     latest_.settle_lease(clock.now, account_.has_password());
     return clock.now;
@@ -2924,7 +2941,7 @@ class renewal {
     return is_replaced;
   }
 
-  /// False if the store failed; then the reason is reported. Memory may be short, but a result must not be lost for that.
+  /// False if the store failed; the reason is then reported. Lack of memory must not lose a result.
   template <typename Use>
   bool use_store(Use use) noexcept {
     try {
@@ -2940,9 +2957,9 @@ class renewal {
     }
   }
 
-  /// Stores the record changed by `apply(record&, is_expected)`, without the lease that this renewal took. If somebody
-  /// else was faster, `apply` is called again with what is stored then, and may return false to change nothing. It is as
-  /// expected if nobody was faster, or if our lease is still running in it.
+  /// Stores the record changed by `apply(record&, is_expected)`, without the lease that this renewal took. If another
+  /// process was faster, `apply` is called again with the record that is stored by then, and may return false to change
+  /// nothing. `is_expected` is true if no other process was faster, or if our lease is still in the record.
   template <typename Apply>
   change change_stored(Apply apply) noexcept {
     change outcome = change::failed;
@@ -2961,7 +2978,7 @@ class renewal {
         }
       }
       if (outcome == change::failed) {
-        result_.sharing_problem = "the store refused ten changes in a row";
+        result_.sharing_problem = "the store rejected ten changes in a row";
       }
     });
     return outcome;
@@ -3012,7 +3029,7 @@ class renewal {
       http_response response = tools_.send(request);
       received = read_token_response(std::move(response), account_.owner, sent_at, account_.server, tools_.clock);
       if (!is_alive(received, tools_.now())) {
-        throw error(error_kind::invalid_response, account_.server + " takes longer to respond than its tokens live",
+        throw error(error_kind::invalid_response, account_.server + " takes longer to respond than its tokens last",
                     200);
       }
     } catch (record_has_changed const&) {
@@ -3051,7 +3068,7 @@ class renewal {
     return true;
   }
 
-  /// Short memory must not hide that an attempt failed.
+  /// Lack of memory must not hide that an attempt failed.
   std::shared_ptr<error const> copy_of(error const& failure) const noexcept {
     try {
       return std::make_shared<error const>(failure);
@@ -3105,7 +3122,7 @@ class renewal {
           add_failure(r);  // if somebody else's lease is running, only the rung is written
           r.local_rung = 0;
         }
-        // A backoff for all becomes neither shorter nor one for those who use this proxy login.
+        // A backoff for everybody must not become shorter, nor become one only for users of this proxy login.
         bool const is_theirs_for_all = others.is_backing_off(now) && others.row != attempt_row::proxy_login_rejected;
         return is_expected || !is_theirs_for_all ||
                (row != attempt_row::proxy_login_rejected && r.next_attempt_at >= others.next_attempt_at);
@@ -3130,8 +3147,8 @@ class renewal {
   int refused_replaces_ = 0;  ///< in a row, although the record did not change
 };
 
-/// A new token, or the failure with the time of the next attempt. Without a store only the server's own wish is passed on,
-/// because nothing else enforces a time.
+/// A new token, or the failure with the time of the next attempt. Without a store the time is only what the server
+/// asked for, because nothing else enforces one.
 inline token request_one_token(renewal_tools const& tools, account const& of) {
   renewal_input input;
   input.for_one_token = true;
@@ -3158,8 +3175,8 @@ inline token request_one_token(renewal_tools const& tools, account const& of) {
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// One token, one mutex, one request in flight; docs/design.md has the diagram. The mutex is never locked during network
-/// I/O, nor while a store, observer, transport or clock of the program runs.
+/// One token, one mutex, one request in flight; docs/design.md has the diagram. The mutex is never locked during
+/// network I/O, nor while a store, observer, transport or clock of the program runs.
 class cache_state : public cache_interface {
  public:
   cache_state(environment where, credentials const& of, token_cache_options const& options, renewal_tools tools)
@@ -3216,7 +3233,7 @@ class cache_state : public cache_interface {
     s.is_due = keeps_token;
     s.look_again_at = boot_clock::time_point();
     s.last_error = nullptr;
-    s.in_flight = nullptr;  // finishes under its old key
+    s.in_flight = nullptr;  // a request in flight finishes under the old key
     s.done.notify_all();
     replacement.reset(account_.exchange(replacement.release()));
     return true;
@@ -3282,7 +3299,7 @@ class cache_state : public cache_interface {
     record latest;                         ///< the cached token, and the backoff
     token refused;                         ///< by the API, until there is another one
     bool is_due = false;                   ///< renew whatever the token's age
-    boot_clock::time_point look_again_at;  ///< until then a renewal would come to nothing
+    boot_clock::time_point look_again_at;  ///< until then a renewal would change nothing
     std::shared_ptr<flight> in_flight;
     std::shared_ptr<error const> last_error;
     token_cache_status counters;  ///< the other members are computed by `status()`
@@ -3323,14 +3340,14 @@ class cache_state : public cache_interface {
       if (!found.empty()) {
         return found;
       }
-      now = tools_.now();  // meanwhile the credentials were replaced, or the API refused what was found
+      now = tools_.now();  // the credentials were replaced meanwhile, or the API rejected the token that was found
       lock.lock();
     }
     s.counters.hits += is_counted && !has_waited ? 1 : 0;
     return s.latest.cached;
   }
 
-  /// Throws the failure that the backoff is for.
+  /// Throws the failure that caused the backoff.
   token fail(state& s, std::unique_lock<std::mutex>& lock) {
     record const latest = s.latest;
     lock.unlock();
@@ -3380,7 +3397,7 @@ class cache_state : public cache_interface {
   void commit(state& s, renewal_result& result, renewal_input const& input, flight& current,
               std::vector<token_event>& events) const noexcept {
     bool const is_granted = result.was_attempted && !result.failure;
-    // The API may meanwhile have refused the token that the renewal found.
+    // The API may meanwhile have rejected the token that the renewal found.
     bool const is_refused = !is_granted && !s.refused.empty() && s.refused.value() != input.refused.value() &&
                             s.refused.value() == result.latest.cached.value();
     if (result.was_attempted || !result.obtained.empty() || result.is_earlier_failure()) {
@@ -3398,7 +3415,7 @@ class cache_state : public cache_interface {
     bool const had_problem = !s.counters.sharing_problem.empty();
     bool const has_shared = result.was_stored || (!result.was_attempted && !result.obtained.empty());
     try {
-      // A store that can be read again may still refuse changes.
+      // A store that can be read again may still reject changes.
       if (!had_problem || has_shared || !result.sharing_problem.empty()) {
         s.counters.sharing_problem = result.sharing_problem;
       }
@@ -3449,7 +3466,8 @@ class cache_state : public cache_interface {
   std::function<void(token_event const&)> const observer_;
   renewal_tools const tools_;
   per_process<state> state_;
-  /// Changed with the mutex locked. A pointer that is exchanged, because a forked child reads it without its parent's mutex.
+  /// Changed only while the mutex is locked. An atomic pointer, because a forked child reads it without its parent's
+  /// mutex.
   std::atomic<account_ptr*> account_;  // the last member: nothing that throws may follow its `new`
 };
 
@@ -3489,8 +3507,8 @@ class signals_blocked {
   sigset_t mask_before_;
 };
 
-/// OpenSSL writes to sockets that the peer may have closed, and the signal would end the program. Takes away one that came
-/// meanwhile; the program's handler and mask are as before afterwards.
+/// OpenSSL writes to sockets that the peer may have closed, and the signal would end the program. Removes a SIGPIPE
+/// that arrived meanwhile, and restores the mask; the program's handler is not touched.
 class sigpipe_guard {
  public:
   ~sigpipe_guard() {
@@ -3523,7 +3541,7 @@ class sigpipe_guard {
   signals_blocked const blocked_{sigpipe()};
 };
 
-/// For the thread that starts one of ours, which inherits the mask, so that the program's own threads get the signals.
+/// Used while one of our threads is started: it inherits the mask, so that the program's own threads get the signals.
 class all_signals_blocked : signals_blocked {
  public:
   all_signals_blocked() : signals_blocked(asynchronous()) {}
@@ -3552,8 +3570,8 @@ class all_signals_blocked : signals_blocked {
 namespace cibmtr_auth { inline namespace v1_0 {
 
 /// Owns a thread that checks at once, and then every second, whether a renewal is due. The thread blocks all
-/// asynchronous signals. Failures show in the cache's status and events. The destructor waits for a request in flight and
-/// ends the thread. A forked child has no such thread: make another renewer there.
+/// asynchronous signals. Failures show in the cache's status and events. The destructor waits for a request in flight
+/// and ends the thread. A forked child has no such thread: make another renewer there.
 class background_renewer {
  public:
   explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)) {
@@ -3645,8 +3663,8 @@ struct status_of_result {
 
 }  // namespace detail
 
-/// Calls `call(token)` and returns what it returns, by value. A status of 401 means that the API has rejected the token:
-/// then the token is dropped and the call repeated once with another one, if there is one (RFC 9110, section 15.5.2: the
+/// Calls `call(token)` and returns what it returns, by value. A status of 401 means that the API has rejected the
+/// token: the token is dropped, and the call is repeated once if there is another token (RFC 9110, section 15.5.2: the
 /// request has not been applied). `status_of(result)` gives the status. Throws what `get()` and `call` throw.
 template <class Call, class StatusOf = detail::status_of_result>
 auto call_with_token(token_cache const& tokens, Call&& call, StatusOf status_of = {}) -> decltype(call(token())) {
@@ -3662,10 +3680,10 @@ auto call_with_token(token_cache const& tokens, Call&& call, StatusOf status_of 
   return call(second);
 }
 
-/// A transport that sends `send`'s requests with a token: it adds the `Authorization` header, or replaces the one that is
-/// there, and repeats a request once with another token after a 401, whatever the method. Throws `configuration` for a
-/// URL whose origin is not that of `environment::api_url`: FHIR's `Bundle.link[next]` is an absolute URL, and the token
-/// must not follow it to another host.
+/// A transport that calls `send` with a token: it adds or replaces the `Authorization` header. After a 401 it repeats
+/// the request once with another token, whatever the method. Throws `configuration` for a URL whose origin is not that
+/// of `environment::api_url`: FHIR's `Bundle.link[next]` is an absolute URL, and the token must not follow it to
+/// another host.
 inline transport authorized(token_cache const& tokens, transport const& send) {
   detail::require(send != nullptr, "the transport", "is empty: give a function");
   std::string const origin = detail::parse_secure_url(tokens.cache_->api_url(), "API URL").origin();
@@ -3689,14 +3707,14 @@ inline transport authorized(token_cache const& tokens, transport const& send) {
   };
 }
 
-/// The same over the transport of the cache, so that one CA file and one proxy serve both.
+/// The same, over the transport of the cache, so that one CA file and one proxy serve both.
 inline transport authorized(token_cache const& tokens) { return authorized(tokens, tokens.cache_->api_transport()); }
 
 }}  // namespace cibmtr_auth::v1_0
 
 #endif  // CIBMTR_AUTH_BEARER_HEADER_HPP
 
-// What Windows calls differently. The only header that includes the Windows headers.
+// Sockets on Windows, under the names of socket.hpp. The only header that includes the Windows headers.
 
 #ifndef CIBMTR_AUTH_DETAIL_NET_WINDOWS_HPP
 #define CIBMTR_AUTH_DETAIL_NET_WINDOWS_HPP
@@ -3706,7 +3724,7 @@ inline transport authorized(token_cache const& tokens) { return authorized(token
 #define NOMINMAX
 #endif
 #include <winsock2.h>
-// After winsock2.h, which windows.h would replace by its predecessor.
+// After winsock2.h: otherwise windows.h would include the old winsock.h.
 #include <windows.h>
 #include <ws2tcpip.h>
 #undef X509_NAME  // wincrypt.h's macro; OpenSSL's is a type
@@ -3720,7 +3738,7 @@ using socket_chunk = int;  ///< the type of a length
 constexpr native_socket no_socket = INVALID_SOCKET;
 constexpr int send_flags = 0;
 
-/// Windows must be asked for sockets before their first use.
+/// Windows requires this before sockets are used.
 inline void start_sockets() {
   static WSADATA data;
   static int const result = WSAStartup(MAKEWORD(2, 2), &data);
@@ -3752,7 +3770,7 @@ inline char const* describe_lookup(int code) {
 
 #endif  // CIBMTR_AUTH_DETAIL_NET_WINDOWS_HPP
 
-// Connects to the first of a host's addresses that answers; bytes to and from it, until a deadline.
+// Connects to the first of a host's addresses that answers, and sends and receives bytes until a deadline.
 
 #ifndef CIBMTR_AUTH_DETAIL_NET_SOCKET_HPP
 #define CIBMTR_AUTH_DETAIL_NET_SOCKET_HPP
@@ -3815,7 +3833,7 @@ inline int milliseconds_until(std::chrono::steady_clock::time_point then) {
       (std::max<long long>)(std::chrono::duration_cast<std::chrono::milliseconds>(left).count() + 1, 0));
 }
 
-/// Ends an exchange: after a time-out, or when the program cancels it.
+/// Ends an exchange after a time-out, or when the program cancels it.
 class deadline {
  public:
   explicit deadline(std::chrono::milliseconds timeout, std::function<bool()> is_cancelled = nullptr)
@@ -3824,7 +3842,7 @@ class deadline {
                         (std::min<std::chrono::milliseconds>)(timeout, std::chrono::hours(24)))),
         is_cancelled_(std::move(is_cancelled)) {}
 
-  /// Called for every read and write. A callback that throws cancels: among the callers are C functions.
+  /// Called for every read and write. A callback that throws counts as cancelled, because some callers are C functions.
   bool is_over() const noexcept {
     try {
       was_cancelled_ = was_cancelled_ || (is_cancelled_ && is_cancelled_());
@@ -3900,8 +3918,8 @@ inline std::vector<socket_address> interleave(std::vector<socket_address> const&
   return mixed;
 }
 
-/// Connects as RFC 8305, section 5, says: the next attempt starts after 250 ms, or at once after a failure, and the first
-/// connection wins. All end at `end`, and after `connect_timeout`. Throws `network` and `timed_out`.
+/// Connects as RFC 8305, section 5, says: the next attempt starts after 250 ms, or at once after a failure, and the
+/// first connection wins. All attempts stop at `end`, or after `connect_timeout`. Throws `network` and `timed_out`.
 inline native_socket connect_to_first(std::vector<socket_address> const& addresses, std::string const& name,
                                       deadline const& end, std::chrono::milliseconds connect_timeout) {
   using std::chrono::steady_clock;
@@ -4122,7 +4140,7 @@ inline bool is_hashed_directory(std::string const& path) {
 #endif
 }
 
-/// What SSL_CERT_FILE and SSL_CERT_DIR name, each beside the other's default, as OpenSSL does it.
+/// What SSL_CERT_FILE and SSL_CERT_DIR name. If only one is set, the other has its default, as in OpenSSL.
 inline certificate_authorities authorities_from_env(char const* file, char const* directory) {
   certificate_authorities named = {file ? file : X509_get_default_cert_file(),
                                    directory ? directory : X509_get_default_cert_dir(), ""};
@@ -4144,8 +4162,9 @@ inline certificate_authorities authorities_from_env(char const* file, char const
   return named;
 }
 
-/// Those that the options name. Else those that SSL_CERT_FILE and SSL_CERT_DIR name. Else this system's: of a hashed
-/// directory OpenSSL reads the one CA that it needs, of a bundle all (Debian's: 24 ms), so directories come first.
+/// Those that the options name. Else those that SSL_CERT_FILE and SSL_CERT_DIR name. Else this system's: from a hashed
+/// directory OpenSSL reads only the CA that it needs, from a bundle all of them (24 ms on Debian), so directories come
+/// first.
 inline certificate_authorities find_authorities(https_options const& options) {
   if (!options.ca_file.empty() || !options.ca_directory.empty()) {
     bool const are_both = !options.ca_file.empty() && !options.ca_directory.empty();
@@ -4281,19 +4300,19 @@ inline std::string describe_distrust(X509_STORE_CTX* chain, std::string const& h
 
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// Whom an exchange talks to, for a diagnosis. Texts for people; those of TLS are empty for plain HTTP.
+/// The peer of an exchange, as text for a diagnosis. The members about TLS are empty for plain HTTP.
 struct https_peer {
   std::string proxy;        ///< `host:port`, empty for none
   std::string address;      ///< IP address of the host or of the proxy
   std::string tls_version;  ///< `TLSv1.3`
   std::string subject;      ///< of the server's certificate
   std::string issuer;       ///< who signed it
-  std::string expires_at;   ///< its end, such as `Nov 24 14:05:09 2026 GMT`
+  std::string expires_at;   ///< such as `Nov 24 14:05:09 2026 GMT`
   std::string authorities;  ///< where the trusted CAs come from
 };
 
-/// TLS 1.2 or newer, and a server whose certificate is verified: there is no switch to turn that off. Made once and used
-/// for many exchanges, because reading a bundle of CAs takes longer than a handshake.
+/// TLS 1.2 or newer, and a server whose certificate is verified: there is no switch to turn that off. Made once and
+/// used for many exchanges, because reading a bundle of CAs takes longer than a handshake.
 class tls_context {
  public:
   /// Throws `configuration` for files that are not certificates or keys.
@@ -4339,7 +4358,7 @@ class tls_context {
     secret const text = read_secret_file(key, "client_key_file " + key);
     std::unique_ptr<BIO, void (*)(BIO*)> const pem(
         BIO_new_mem_buf(text.reveal().data(), static_cast<int>(text.reveal().size())), BIO_free_all);
-    auto const no_passphrase = [](char*, int, int, void*) { return 0; };  // else OpenSSL asks the terminal
+    auto const no_passphrase = [](char*, int, int, void*) { return 0; };  // otherwise OpenSSL asks at the terminal
     std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> const read(
         PEM_read_bio_PrivateKey(pem.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
     require(read && SSL_CTX_use_PrivateKey(context_.get(), read.get()) == 1 &&
@@ -4383,7 +4402,7 @@ class shared_tls_context {
 
 class tls_connection {
  public:
-  /// Shakes hands. Throws `tls` if the server is not trusted, else as `tcp_connection` does.
+  /// Performs the handshake. Throws `tls` if the server is not trusted, else as `tcp_connection` does.
   tls_connection(tcp_connection& below, tls_context const& context, std::string const& host)
       : below_(below),
         context_(context),
@@ -4420,7 +4439,7 @@ class tls_connection {
     }
   }
 
-  /// At least one byte, or 0 if the peer has sent close_notify, so that nobody on the way can have cut anything off.
+  /// At least one byte, or 0 if the peer has sent close_notify, which proves that nothing was cut off.
   std::size_t receive(char* to, std::size_t size) {
     return static_cast<std::size_t>(retry_ssl_call([&] { return SSL_read(ssl_.get(), to, chunk(size)); }));
   }
@@ -4444,7 +4463,7 @@ class tls_connection {
 
   static int chunk(std::size_t size) { return static_cast<int>((std::min<std::size_t>)(size, INT_MAX)); }
 
-  /// The host by its subjectAltName only, never by the subject's common name (RFC 9110, section 4.3.4).
+  /// Identifies the host by the subjectAltName only, never by the subject's common name (RFC 9110, section 4.3.4).
   static constexpr unsigned host_flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
   bool expect_host() {
     SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, note_distrust);
@@ -4463,7 +4482,7 @@ class tls_connection {
                            X509_check_host(certificate.get(), host_.c_str(), host_.size(), host_flags, nullptr) == 1);
   }
 
-  /// OpenSSL itself reads on while a peer sends what it may skip, so the time is checked below it too.
+  /// OpenSSL itself reads on while a peer sends what it may skip, so the deadline is checked below OpenSSL too.
   static long stop_in_time(BIO* wire, int operation, char const*, std::size_t, int, long, int result, std::size_t*) {
     auto const* const below = reinterpret_cast<tcp_connection const*>(BIO_get_callback_arg(wire));
     return (operation == BIO_CB_READ || operation == BIO_CB_WRITE) && below->is_over() ? 0 : result;
@@ -4522,7 +4541,7 @@ class tls_connection {
     if (!distrust_.empty()) {
       return tls(distrust_ + ". Nothing was sent");
     }
-    // TLS 1.2 has no alert 116, and sends 40. TLS 1.3 judges the client only after our side of the handshake.
+    // TLS 1.2 has no alert 116, and sends 40. TLS 1.3 verifies the client only after our side of the handshake.
     if ((alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_ACCESS_DENIED) || alert == SSL_AD_CERTIFICATE_REQUIRED ||
         (alert == SSL_AD_HANDSHAKE_FAILURE && wants_certificate_)) {
       return tls(peer + (SSL_get_certificate(ssl_.get())
@@ -4536,8 +4555,7 @@ class tls_connection {
       case SSL_R_HTTP_REQUEST:
       case SSL_R_PACKET_LENGTH_TOO_LONG: return tls(peer + " does not speak TLS on this port: check the URL's port");
       case SSL_R_UNSUPPORTED_PROTOCOL:
-      case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-        return tls(peer + " speaks no TLS newer than 1.1: it must learn TLS 1.2");
+      case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION: return tls(peer + " speaks no TLS newer than 1.1: it needs TLS 1.2");
       default: break;
     }
 #ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
@@ -4574,7 +4592,7 @@ class tls_connection {
 #if CIBMTR_AUTH_HTTPS
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// Writes at least one and at most so many bytes and returns how many; 0 at the end. May throw.
+/// Writes at least one byte and at most the given number, and returns how many; 0 at the end. May throw.
 using byte_source = std::function<std::size_t(char*, std::size_t)>;
 
 /// Framing that two readers may understand differently is rejected.
@@ -4592,7 +4610,7 @@ class http_response_reader {
 
   /// The response to a request of that method, after any interim ones; of CONNECT, status and fields only. A status
   /// other than 2xx says enough: if the rest is cut short, stalls, is invalid or longer than `max_size`, returns what
-  /// arrived. A 2xx must be complete. Throws `network` if the connection ended before, `invalid_response` if the
+  /// arrived. A 2xx must be complete. Throws `network` if the connection ended too early, `invalid_response` if the
   /// response is not HTTP or its body longer than `max_size`, and what the source throws.
   http_response read(std::string const& method, std::size_t max_size) {
     http_response response;
@@ -4654,7 +4672,7 @@ class http_response_reader {
         length = field.second;
       }
     }
-    require_valid(!is_chunked || length.empty(), "a Content-Length beside chunks");
+    require_valid(!is_chunked || length.empty(), "a Content-Length in a chunked response");
     if (is_chunked) {
       read_chunks(max_size);
     } else if (!length.empty()) {
@@ -4685,7 +4703,7 @@ class http_response_reader {
     read_fields(trailers);
   }
 
-  /// Of a failure that is too long, reads what is allowed.
+  /// If a failure is too long, reads as much as is allowed.
   void read_content(unsigned long long size, std::size_t max_size) {
     std::size_t const allowed = max_size - body_.size();
     std::size_t left = size <= allowed ? static_cast<std::size_t>(size) : is_success() ? 0 : allowed;
@@ -4710,7 +4728,7 @@ class http_response_reader {
     }
   }
 
-  /// Without its CR LF, which nothing else may replace (RFC 9112, section 2.2).
+  /// A line without its CR LF. Nothing else ends a line (RFC 9112, section 2.2).
   std::string read_line() {
     std::string line;
     while (line.empty() || line.back() != '\n') {
@@ -4852,7 +4870,7 @@ inline url proxy_for(url const& to, https_options const& options) {
   return text.empty() ? url() : parse_proxy_url(text);
 }
 
-/// 16 bits, never 0, that differ between proxy logins in all likelihood and reveal none; 0 without a login.
+/// A hash of 16 bits, never 0, that very likely differs between proxy logins and reveals none; 0 without a login.
 inline unsigned login_hash(url const& proxy) {
   std::uint32_t hash = 2166136261U;  // FNV-1a
   secret const login(percent_decode(proxy.user_info));
@@ -4925,7 +4943,8 @@ inline std::string tunnel_advice(http_response const& response, bool has_login) 
          (reason.empty() || reason.size() > 100 || !is_printable_ascii(reason) ? "" : " (" + reason + ")");
 }
 
-/// Asks the proxy for a tunnel; its login goes to it alone. Throws `network`, `timed_out` and `proxy_login_rejected`.
+/// Opens a tunnel through the proxy. Only the proxy receives its login. Throws `network`, `timed_out` and
+/// `proxy_login_rejected`.
 inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& to) {
   std::string const destination =
       (to.host.find(':') == std::string::npos ? to.host : "[" + to.host + "]") + ":" + std::to_string(to.port);
@@ -4978,13 +4997,13 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
 #if CIBMTR_AUTH_HTTPS
 namespace cibmtr_auth { inline namespace v1_0 { namespace detail {
 
-/// The request as it is sent (RFC 9112), in memory that never moves, so that no copy of a secret stays behind.
+/// The request as it is sent (RFC 9112), in memory that never moves, so that no copy of a secret is left behind.
 inline secret request_bytes(http_request const& request, url const& to) {
   require_valid(request);
   std::string head =
       request.method + " " + to.target + " HTTP/1.1\r\nHost: " + to.authority() + "\r\nConnection: close\r\n";
   head += has_header(request, "Accept") ? "" : "Accept: */*\r\n";
-  head += has_header(request, "Accept-Encoding") ? "" : "Accept-Encoding: identity\r\n";  // no other is decoded
+  head += has_header(request, "Accept-Encoding") ? "" : "Accept-Encoding: identity\r\n";  // nothing else can be decoded
   head += has_header(request, "User-Agent") ? "" : "User-Agent: cibmtr_auth/" CIBMTR_AUTH_VERSION "\r\n";
   std::string const& body = request.body.reveal();
   if (!body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
@@ -5028,7 +5047,7 @@ http_response send_and_receive(Connection& peer, std::string const& name, http_r
   return receive();
 }
 
-/// Leaves no errors of ours for the host's next use of OpenSSL in this thread.
+/// Removes our errors, so that the host's next use of OpenSSL in this thread does not find them.
 struct openssl_error_guard {
   openssl_error_guard() = default;
   openssl_error_guard(openssl_error_guard const&) = delete;
@@ -5038,8 +5057,7 @@ struct openssl_error_guard {
 
 using peer_observer = std::function<void(https_peer const&)>;
 
-/// `observer`, which may be empty, learns whom the exchange talks to before anything is sent; what it throws ends the
-/// exchange.
+/// `observer`, which may be empty, is called with the peer before anything is sent; what it throws ends the exchange.
 inline http_response exchange(http_request const& request, https_options const& options,
                               shared_tls_context const& contexts, peer_observer const& observer) {
   url const to = parse_secure_url(request.url, "request URL");
@@ -5076,7 +5094,7 @@ inline http_response exchange(http_request const& request, https_options const& 
   if (!is_secure) {
     require(is_loopback(facts.address), to.authority(),
             "is not localhost but " + facts.address +
-                ", and http:// would send secrets there readable by anyone: use https://, or fix the name service");
+                ", and over http:// anyone could read the secrets: use https://, or fix the name service");
     start_request();
     return send_and_receive(below, below.name(), request, bytes, options.max_response_size);
   }
@@ -5102,9 +5120,9 @@ inline http_response exchange(http_request const& request, https_options const& 
 namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
-/// For a diagnosis: `observer` learns whom each exchange talks to, before anything is sent.
+/// For a diagnosis: `observer` is called with the peer of each exchange before anything is sent.
 inline transport https_transport_with_observer(https_options const& options, peer_observer const& observer) {
-  OPENSSL_init_ssl(0, nullptr);  // now, so that it outlives static objects that are made later and still use it
+  OPENSSL_init_ssl(0, nullptr);  // now, so that OpenSSL outlives static objects that are made later and use it
   auto const contexts = std::make_shared<shared_tls_context>();
   return [options, observer, contexts](http_request const& request) {
     try {
@@ -5120,10 +5138,10 @@ inline transport https_transport_with_observer(https_options const& options, pee
 
 }  // namespace detail
 
-/// A transport over HTTPS, and over HTTP to localhost. Returns whatever status the server sends. Throws `configuration`,
-/// `network`, `tls`, `timed_out` or, for a response that is not HTTP or too long, `invalid_response`; `was_sent()` is
-/// false if it happened before `request.before_sending()`. CA and certificate files are read once, and again after they
-/// have changed or after an error of kind `tls`.
+/// A transport over HTTPS, and over HTTP to localhost. Returns whatever status the server sends. Throws
+/// `configuration`, `network`, `tls`, `timed_out` or, for a response that is not HTTP or too long, `invalid_response`;
+/// `was_sent()` is false if it happened before `request.before_sending()`. CA and certificate files are read once, and
+/// again after they have changed or after an error of kind `tls`.
 inline transport https_transport(https_options const& options = https_options()) {
   return detail::https_transport_with_observer(options, nullptr);
 }
@@ -5164,8 +5182,9 @@ struct wiped_httplib_request : httplib::Request {
 /// Marks our request for the header writer, which also writes the CONNECT to a proxy. Never sent.
 constexpr char const* httplib_marker = "Cibmtr-Auth";
 
-/// Has `before_sending` called when the server is verified, by the function that writes the header fields; cpp-httplib
-/// 0.11.4 has none. Also keeps `Proxy-Authorization` from the server behind the proxy, to which cpp-httplib sends it on.
+/// Has `announce` called once the server is verified, by the function that writes the header fields. Returns false if
+/// cpp-httplib has no such function (0.11.4). Also keeps `Proxy-Authorization` from the server behind the proxy,
+/// because cpp-httplib would send it there too.
 template <typename Client>
 auto announce_late(Client& client, httplib::Request& request, bool is_secure, std::function<void()> const& announce,
                    int) -> decltype(client.set_header_writer(nullptr), true) {
@@ -5234,7 +5253,7 @@ inline http_response exchange_over_httplib(http_request const& request,
   sent.method = request.method;
   sent.path = to.target;
   for (std::size_t at = sent.path.find('?'); (at = sent.path.find('+', at)) != std::string::npos;) {
-    sent.path.replace(at, 1, "%20");  // the same; cpp-httplib would turn + into a literal plus sign
+    sent.path.replace(at, 1, "%20");  // equivalent; cpp-httplib would turn + into a literal plus sign
   }
   sent.body = request.body.reveal();
   for (auto const& field : request.headers) {
@@ -5288,17 +5307,18 @@ inline http_response exchange_over_httplib(http_request const& request,
     throw httplib_error(to.authority(), problem, is_announced);
   }
   if (received.status < 200 || received.status > 599) {
-    throw error(error_kind::invalid_response, to.authority() + " sent a status that is none", received.status);
+    throw error(error_kind::invalid_response, to.authority() + " sent an invalid status code", received.status);
   }
   return http_response(received.status, std::move(body), {received.headers.begin(), received.headers.end()});
 }
 
 }  // namespace detail
 
-/// A transport over `httplib::Client`, with one client for each exchange. `set_up` may configure it (proxy, CAs, time-outs)
-/// and must be callable from several threads. Unless it says otherwise, connecting may take 10 s, and each read and write
-/// 30 s; from cpp-httplib 0.41 on, the whole exchange 30 s. Redirects are never followed. A response may have 16 MiB.
-/// Throws like `https_transport`, with cpp-httplib's own words. cpp-httplib ignores the proxy variables of the environment.
+/// A transport over `httplib::Client`, with one client for each exchange. `set_up` may configure it (proxy, CAs,
+/// time-outs) and must be callable from several threads. Unless it says otherwise, connecting may take 10 s, and each
+/// read and write 30 s; from cpp-httplib 0.41 on, the whole exchange 30 s. Redirects are never followed. A response may
+/// be at most 16 MiB long. Throws like `https_transport`, with cpp-httplib's own descriptions. cpp-httplib ignores the
+/// proxy variables of the environment.
 inline transport httplib_transport(std::function<void(httplib::Client&)> set_up = nullptr) {
   return [set_up](http_request const& request) { return detail::exchange_over_httplib(request, set_up); };
 }
@@ -5316,7 +5336,7 @@ inline transport httplib_transport(std::function<void(httplib::Client&)> set_up 
 namespace cibmtr_auth { inline namespace v1_0 {
 namespace detail {
 
-/// What the options say, with its transport still to be chosen.
+/// The tools that the options describe, without the transport, which is still to be chosen.
 inline renewal_tools tools_without_transport(token_cache_options const& options) {
   require(options.cache_directory.empty() || !options.store, "cache_directory and store",
           "are both set: a token is shared through one of them");
@@ -5330,7 +5350,7 @@ inline renewal_tools tools_without_transport(token_cache_options const& options)
   return tools;
 }
 
-/// Static, because what is chosen depends on a switch of the source file.
+/// Static, because the choice depends on a switch of the source file.
 static inline renewal_tools make_tools(environment const& where, credentials const& of,
                                        token_cache_options const& options) {
   renewal_tools tools = tools_without_transport(options);
@@ -5350,16 +5370,16 @@ static inline renewal_tools make_tools(environment const& where, credentials con
 
 }  // namespace detail
 
-/// A cache for one set of credentials; sends nothing yet. Throws `configuration` for credentials, URLs or options that
-/// cannot be right. Internal linkage, because the transport that an empty `options.transport` stands for depends on
+/// A cache for one set of credentials; sends nothing yet. Throws `configuration` for invalid credentials, URLs or
+/// options. Internal linkage, because the transport that an empty `options.transport` stands for depends on
 /// `CIBMTR_AUTH_HTTPS`: call it in source files, not in inline functions of headers.
 static inline token_cache make_token_cache(environment const& where, credentials const& of,
                                            token_cache_options const& options = {}) {
   return token_cache(std::make_shared<detail::cache_state>(where, of, options, detail::make_tools(where, of, options)));
 }
 
-/// Requests one token, whatever others have cached, and caches nothing. Sends at most one request. With a store it obeys
-/// and updates the backoff there, as `get()` does. Throws `error`.
+/// Requests one token, whatever others have cached, and caches nothing. Sends at most one request. With a store it
+/// obeys and updates the backoff there, as `get()` does. Throws `error`.
 static inline token request_token(environment const& where, credentials const& of,
                                   token_cache_options const& options = {}) {
   detail::account const used(where, of, options.encoding);
