@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Many processes and one token: agreed on in a folder, forked during a request, killed and stopped at any moment.
+// Many processes and one token: agreed on in a folder, killed and stopped at any moment. Forked children: fork.cpp.
 
 #include <doctest/doctest.h>
 
@@ -15,9 +15,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <cstdlib>
 #include <functional>
-#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -26,7 +24,6 @@
 
 #include "support/fake_server.hpp"
 #include "support/folder.hpp"
-#include "support/token_server.hpp"
 
 using namespace cibmtr_auth;
 using std::chrono::hours;
@@ -34,7 +31,6 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
-using tests::gate;
 using tests::some_credentials;
 
 namespace {
@@ -501,188 +497,6 @@ TEST_CASE("a folder that is removed at run time is made again and shared again")
   tests::remove_all(place / "cache");
   CHECK(run() == "token-2");
   CHECK(run() == "token-2");
-}
-
-TEST_CASE("a forked child takes the parent's token from the folder that they share") {
-  tests::folder const place;
-  tally const requests(place / "requests");
-  token_cache const tokens = make_cache(place / "cache", [&requests] {
-    requests.add();
-    return granted("shared");
-  });
-  CHECK(tokens.get().value() == "shared");
-  CHECK(tests::in_child([&tokens] { return gets_soon(tokens, "shared"); }) == 0);
-  CHECK(requests.count() == 1);
-}
-
-TEST_CASE("a forked child waits for the request that its parent is sending, like any other process") {
-  tests::folder const place;
-  tally const requests(place / "requests");
-  gate response;
-  token_cache const tokens = make_cache(place / "cache", [&] {
-    requests.add();
-    response.pass();
-    return granted("of-the-parent");
-  });
-  std::thread requesting([&tokens] { tokens.get(); });
-  response.wait_until_reached();
-  pid_t const child = tests::start_child([&tokens] { return gets_soon(tokens, "of-the-parent"); });
-  std::this_thread::sleep_for(milliseconds(200));
-  response.open();
-  requesting.join();
-  CHECK(tests::status_of(child) == 0);
-  CHECK(requests.count() == 1);
-}
-
-TEST_CASE("a forked child never waits for the request of a thread that it does not have") {
-  pid_t const parent = getpid();
-  gate response;
-  token_cache const tokens = make_cache("", [&response, parent] {
-    if (getpid() == parent) {
-      response.pass();
-    }
-    return granted(getpid() == parent ? "of-the-parent" : "of-the-child");
-  });
-  std::thread requesting([&tokens] { tokens.get(); });
-  response.wait_until_reached();
-  for (int child = 0; child < 100; ++child) {
-    REQUIRE(tests::in_child([&tokens] { return gets_soon(tokens, "of-the-child"); }) == 0);
-  }
-  response.open();
-  requesting.join();
-  CHECK(tokens.get().value() == "of-the-parent");
-}
-
-// Not under sanitizers, whose allocators are not safe over fork() before LLVM 18.
-TEST_CASE("a child that is forked while threads hammer the cache never deadlocks" *
-          doctest::skip(tests::is_sanitized)) {
-  pid_t const parent = getpid();
-  std::atomic<int> number{0};
-  token_cache const tokens = make_cache("", [&number, parent] {
-    return granted(getpid() == parent ? "of-the-parent-" + std::to_string(++number) : "of-the-child", seconds(1));
-  });
-  std::atomic<bool> is_done{false};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 2; ++i) {
-    threads.emplace_back([&] {
-      while (!is_done) {
-        tokens.invalidate(tokens.get());
-        tokens.status();
-        tokens.try_get();
-      }
-    });
-  }
-  for (int child = 0; child < 100; ++child) {
-    CAPTURE(child);
-    REQUIRE(tests::in_child([&tokens] {
-              int const status = gets_soon(tokens, "of-the-child");
-              tokens.status();
-              return status;
-            }) == 0);
-  }
-  is_done = true;
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
-}
-
-TEST_CASE("a forked child drops the parent's cache without touching what the parent's threads wait on") {
-  pid_t const parent = getpid();
-  gate response;
-  auto tokens = std::unique_ptr<token_cache>(new token_cache(make_cache("", [&response, parent] {
-    if (getpid() == parent) {
-      response.pass();
-    }
-    return granted("late");
-  })));
-  std::thread leader([&] { tokens->get(); });
-  response.wait_until_reached();
-  std::thread follower([&] { tokens->get(); });
-  while (tokens->status().waits == 0) {
-    std::this_thread::yield();
-  }
-  for (bool uses_it_first : {false, true}) {
-    CAPTURE(uses_it_first);
-    CHECK(tests::in_child([&] {
-            if (uses_it_first) {
-              tokens->get();
-            }
-            tokens.reset();
-            return 0;
-          }) == 0);
-  }
-  response.open();
-  leader.join();
-  follower.join();
-}
-
-namespace {
-
-credentials with_password(std::string const& password) {
-  credentials changed = some_credentials();
-  changed.password = password;
-  return changed;
-}
-
-/// A cache whose token is the password, so that one sees which credentials it uses.
-token_cache password_cache(std::string const& password) {
-  token_cache_options options;
-  options.transport = [](http_request const& request) {
-    request.before_sending();
-    std::string const& body = request.body.reveal();
-    return granted(body.substr(body.rfind('=') + 1));
-  };
-  return make_token_cache(test_environment(), with_password(password), options);
-}
-
-}  // namespace
-
-TEST_CASE("a forked child goes on with the latest credentials, and so does a child of it") {
-  token_cache const tokens = password_cache("first");
-  CHECK(tokens.set_credentials(with_password("second")));
-  CHECK(tokens.set_credentials(with_password("third")));
-  CHECK(tests::in_child([&] {
-          if (gets_soon(tokens, "third") != 0) {
-            return 1;
-          }
-          tokens.set_credentials(with_password("fourth"));
-          return tests::in_child([&] { return gets_soon(tokens, "fourth"); });
-        }) == 0);
-  CHECK(tokens.get().value() == "third");
-}
-
-TEST_CASE("a child forked while a thread sets credentials goes on with those before or after" *
-          doctest::skip(tests::is_sanitized)) {
-  token_cache const tokens = password_cache("0");
-  std::atomic<int> started{0};
-  std::atomic<int> finished{0};
-  std::atomic<bool> is_done{false};
-  std::thread setting([&] {
-    while (!is_done) {
-      int const number = ++started;
-      tokens.set_credentials(with_password(std::to_string(number)));
-      finished = number;
-    }
-  });
-  for (int child = 0; child < 100; ++child) {
-    CAPTURE(child);
-    int const before = finished;
-    REQUIRE(tests::in_child([&] {
-              int const number = std::atoi(tokens.get().value().c_str());
-              return before <= number && number <= started ? 0 : 1;
-            }) == 0);
-  }
-  is_done = true;
-  setting.join();
-}
-
-TEST_CASE("a forked child may end with its parent's background renewer, and never waits for its thread") {
-  std::unique_ptr<background_renewer> renewer(new background_renewer(make_cache("", [] { return granted("x"); })));
-  CHECK(tests::in_child([&renewer] {
-          alarm(10);  // ends the child if it waits
-          renewer.reset();
-          return 0;
-        }) == 0);
 }
 
 #endif
