@@ -79,9 +79,7 @@ auth::environment chosen_environment(arguments const& given) {
   return chosen;
 }
 
-void note(std::string const& text) {
-  std::fprintf(stderr, "submit_observations: note: %s\n", text.c_str());
-}
+void note(std::string const& text) { std::fprintf(stderr, "submit_observations: note: %s\n", text.c_str()); }
 
 /// If a standard stream is closed, the journal would get its number, and output would be written there.
 void occupy_standard_streams() {
