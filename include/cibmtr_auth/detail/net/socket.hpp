@@ -46,6 +46,9 @@ inline native_socket make_socket(int family, int type, int protocol) {
   return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 #else
   native_socket const made = socket(family, type, protocol);
+  if (made == no_socket) {
+    return made;
+  }
   fcntl(made, F_SETFD, FD_CLOEXEC);
   fcntl(made, F_SETFL, fcntl(made, F_GETFL) | O_NONBLOCK);
 #ifdef SO_NOSIGPIPE
