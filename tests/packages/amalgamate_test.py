@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: MIT
 """What single_include/amalgamate.py promises, on small trees of headers, and on the real one."""
 
+import contextlib
+import io
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "single_include" / "amalgamate.py"
@@ -214,8 +218,22 @@ UNBALANCED = "#if and #endif do not match; let the guard's #endif be the last"
 
 
 def run(*arguments, **options):
-    return subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], encoding="utf-8",
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, **options)
+    """In a process of its own if it needs one, else in this one, which is ten times faster."""
+    if options:
+        return subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], encoding="utf-8",
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, **options)
+    output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    status = 0
+    with mock.patch.object(sys, "argv", [str(SCRIPT), *map(str, arguments)]):
+        with contextlib.redirect_stdout(output):
+            try:
+                runpy.run_path(str(SCRIPT), run_name="__main__")
+            except SystemExit as ended:
+                status = ended.code
+    output.flush()
+    printed = output.buffer.getvalue().decode("utf-8")
+    return subprocess.CompletedProcess(arguments, 1 if status else 0, printed,
+                                       f"{status}\n" if status else "")
 
 
 class Tree:
