@@ -2773,7 +2773,7 @@ inline error with_next_attempt(error const& failure, boot_clock::time_point next
     message += " Next attempt not before " + utc_time((clock.unix_ms + 999) / 1000 + wait.count()) + ".";
   }
   return error(failure.kind(), message, failure.http_status(), failure.oauth_error(),
-               wait > std::chrono::seconds(0) ? wait : failure.retry_after(), false);
+               next_attempt_at == boot_clock::time_point() ? failure.retry_after() : wait, false);
 }
 
 /// What a renewal starts from.
@@ -3806,6 +3806,9 @@ inline native_socket make_socket(int family, int type, int protocol) {
   return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 #else
   native_socket const made = socket(family, type, protocol);
+  if (made == no_socket) {
+    return made;
+  }
   fcntl(made, F_SETFD, FD_CLOEXEC);
   fcntl(made, F_SETFL, fcntl(made, F_GETFL) | O_NONBLOCK);
 #ifdef SO_NOSIGPIPE

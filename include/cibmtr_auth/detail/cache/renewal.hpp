@@ -86,7 +86,7 @@ inline error with_next_attempt(error const& failure, boot_clock::time_point next
     message += " Next attempt not before " + utc_time((clock.unix_ms + 999) / 1000 + wait.count()) + ".";
   }
   return error(failure.kind(), message, failure.http_status(), failure.oauth_error(),
-               wait > std::chrono::seconds(0) ? wait : failure.retry_after(), false);
+               next_attempt_at == boot_clock::time_point() ? failure.retry_after() : wait, false);
 }
 
 /// What a renewal starts from.

@@ -1045,7 +1045,7 @@ TEST_CASE("three refused replaces without a visible lease: the store counts as f
   CHECK(all.connections == 4);
   CHECK(all.sent.size() == 1);
   CHECK_FALSE(process.tokens.status().is_shared);
-  CHECK(process.tokens.status().sharing_problem.find("refused") != std::string::npos);
+  CHECK(process.tokens.status().sharing_problem.find("rejected") != std::string::npos);
   all.clock.advance(hours(1));
   process.store->refuses = false;
   CHECK(value_of(process) == "token-2");
