@@ -2281,7 +2281,10 @@ inline bool check_directory(std::string const& path) {
                               : found.st_uid != ::geteuid() ? describe_owner(found)
                               : (found.st_mode & 077U) != 0 ? "has mode " + std::string(mode) + ": chmod 700"
                                                             : "";
-  return problem.empty() || (fail_file(path, problem), false);
+  if (!problem.empty()) {
+    fail_file(path, problem);
+  }
+  return true;
 }
 
 /// Makes the folder and those above it, but only in a folder of this user or of root: a program run with sudo must not
