@@ -19,7 +19,7 @@
 namespace tests {
 
 /// What an exchange may take beyond its timeout. Half a second is promised; a busy machine and sanitizers may need more.
-constexpr std::chrono::milliseconds grace(is_sanitized ? 5000 : 2000);
+constexpr std::chrono::milliseconds grace(is_sanitized ? 10000 : 5000);
 
 /// The authority of a server or a certificate as a file.
 class ca_file {

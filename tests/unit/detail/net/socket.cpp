@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cibmtr_auth.hpp>
@@ -398,7 +399,7 @@ TEST_CASE("a host that cannot be reached is a network error that names it") {
   CHECK(failure("https://no-such-host.invalid/", direct()).kind() == error_kind::network);
 }
 
-TEST_CASE("the connect timeout bounds connecting, to each of the host's addresses") {
+TEST_CASE("the connect timeout bounds connecting") {
   std::vector<std::unique_ptr<connection>> sockets;
   auto open = [&sockets](int flags) {
     sockets.emplace_back(new connection(::socket(AF_INET, SOCK_STREAM | flags, 0)));
@@ -518,12 +519,16 @@ TEST_CASE("addresses that refuse are passed over at once") {
   }
   addresses many(7, ipv4(1, closed_port));
   many.push_back(ipv4(1, server.port()));
-  auto const start = std::chrono::steady_clock::now();
-  CHECK(winner(many) == "127.0.0.1");
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(1500));  // 7 * 250 ms otherwise
+  auto fastest = std::chrono::steady_clock::duration::max();
+  for (int i = 0; i < 5; ++i) {  // on a busy machine one may be slow
+    auto const start = std::chrono::steady_clock::now();
+    CHECK(winner(many) == "127.0.0.1");
+    fastest = (std::min)(fastest, std::chrono::steady_clock::now() - start);
+  }
+  CHECK(fastest < std::chrono::milliseconds(1500));  // 7 * 250 ms otherwise
 }
 
-TEST_CASE("a slow address wins if the faster ones fail") {
+TEST_CASE("a failed address does not hide one where nothing answered") {
   silent_address const silent(2);
   int closed_port = 0;
   {
