@@ -55,6 +55,8 @@ class CIBMTR_AUTH_DETAIL_EXCEPTION error : public std::runtime_error {
         was_sent_(was_sent),
         oauth_error_(std::make_shared<std::string const>(std::move(oauth_error))),
         retry_after_(retry_after) {}
+  error(error const&) = default;             // no move constructor: a moved-from error still has its code
+  error& operator=(error const&) = default;  // likewise
 
   error_kind kind() const noexcept { return kind_; }
   /// Whether the same call can succeed later without anybody changing anything.

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include <doctest/doctest.h>
 
@@ -109,4 +110,11 @@ TEST_CASE("an error keeps its details inside an exception_ptr") {
     CHECK((e.kind() == error_kind::unavailable));
     CHECK(e.http_status() == 503);
   }
+}
+
+TEST_CASE("a moved-from error can still be read") {
+  error first(error_kind::rejected, "wrong", 400, "invalid_grant");
+  error const second = std::move(first);
+  CHECK(first.oauth_error() == "invalid_grant");  // NOLINT(bugprone-use-after-move): that is the point
+  CHECK(second.oauth_error() == "invalid_grant");
 }
