@@ -209,10 +209,10 @@ class renewal {
     return token();
   }
 
-  /// Loads what is in the store. A backoff that only this process knows is added if it ends later.
+  /// Loads what is in the store. A backoff that only this process knows is added if it ends later. A store that cannot be
+  /// read ends neither a backoff nor a lease.
   void load() {
-    record known = latest_;
-    known.has_lease = false;
+    record const known = latest_;
     is_store_usable_ = tools_.store && use_store([&] {
                          secret const before = text_;
                          boot_clock::time_point const now = read_store();
@@ -221,6 +221,7 @@ class renewal {
                        });
     if (!is_store_usable_) {
       latest_ = known;
+      latest_.settle_lease(tools_.now(), account_.has_password());
     } else if (refused_replaces_ == 3) {
       is_store_usable_ = false;
       result_.sharing_problem = "the store rejected three changes although nobody else had made one";

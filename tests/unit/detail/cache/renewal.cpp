@@ -823,6 +823,24 @@ TEST_CASE("a store that cannot be read ends nothing") {
   CHECK(failure_of(process).retry_after() == minutes(30));
 }
 
+TEST_CASE("a store that cannot be read does not end a lease that was seen in it") {
+  fake_processes all;
+  fake_process const waiting = all.start();
+  int polls = 0;
+  all.is_cancelled = [&] {
+    waiting.store->cannot_load = ++polls >= 2;
+    return polls == 4;
+  };
+  all.next = oauth_error(400, "invalid_grant");
+  during_the_lease_of(all, all.start(), [&] {
+    CHECK((failure_of(waiting).kind() == error_kind::timed_out));
+    CHECK_FALSE(attempts(all, waiting));
+    CHECK(all.sent.size() == 1);
+  });
+  all.clock.advance(seconds(30));
+  CHECK(attempts(all, waiting));  // the lease ended, and its rung allows 5 s
+}
+
 TEST_CASE("set_credentials: a request in flight finishes under its old key and does not touch the new state") {
   for (bool is_granted : {true, false}) {
     fake_processes all;
