@@ -170,6 +170,23 @@ inline std::string tunnel_advice(http_response const& response, bool has_login) 
          (reason.empty() || reason.size() > 100 || !is_printable_ascii(reason) ? "" : " (" + reason + ")");
 }
 
+/// Whether the proxy's response contains the login that it was sent: as it is, as in the URL or as in the request.
+inline bool repeats_login(http_response const& response, url const& proxy) {
+  secret const login(percent_decode(proxy.user_info));
+  secret const encoded(base64_encode(login.reveal()));
+  secret const forms[] = {login.reveal().substr(login.reveal().find(':') + 1),
+                          proxy.user_info.substr(proxy.user_info.find(':') + 1),
+                          encoded.reveal().substr(0, encoded.reveal().find_last_not_of('=') + 1)};
+  for (auto const& field : response.headers) {
+    for (secret const& form : forms) {
+      if (!form.empty() && field.second.find(form.reveal()) != std::string::npos) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 /// Opens a tunnel through the proxy. Only the proxy receives its login. Throws `network`, `timed_out` and
 /// `proxy_login_rejected`.
 inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& to) {
@@ -202,6 +219,9 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
   }
   int const status = response.status;
   if (status < 200 || status > 299) {
+    if (repeats_login(response, proxy)) {
+      response.headers.clear();  // the message may quote them
+    }
     std::string const message = to_proxy.name() + " refuses the tunnel to " + destination + " with HTTP " +
                                 std::to_string(status) + ": " + tunnel_advice(response, has_login);
     if (has_login && (status == 401 || status == 407)) {

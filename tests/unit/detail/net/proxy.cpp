@@ -437,4 +437,17 @@ TEST_CASE("what a proxy sends reaches a message only if it is short and printabl
   CHECK(contains(error_behind("HTTP/1.1 503 No\r\nX-Squid-Error: ERR_CONNECT_FAIL 111\r\n\r\n").what(),
                  "(ERR_CONNECT_FAIL 111)"));
 }
+
+TEST_CASE("a proxy that repeats its login brings it into no message") {
+  for (char const* repeated : {"pr0xy:p%", "pr0xy%3Ap%25", "YWxpY2U6cHIweHk6cCU", "YWxpY2U6cHIweHk6cCU="}) {
+    CAPTURE(repeated);
+    for (std::string const& response :
+         {"HTTP/1.1 407 No\r\nProxy-Authenticate: " + std::string(repeated) + " realm=x\r\n\r\n",
+          "HTTP/1.1 503 No\r\nX-Squid-Error: ERR " + std::string(repeated) + "\r\n\r\n"}) {
+      std::string const message = error_behind(response, "alice:pr0xy%3Ap%25@").what();
+      CHECK_FALSE(contains(message, repeated));
+      CHECK(contains(message, "refuses the tunnel"));
+    }
+  }
+}
 #endif
