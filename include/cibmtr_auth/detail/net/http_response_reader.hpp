@@ -132,7 +132,7 @@ class http_response_reader {
       std::size_t const length = (std::min)(left, filled_ - next_);
       if (length > body_.capacity() - body_.size()) {  // growing by itself would leave a copy behind
         std::string grown;
-        grown.reserve(2 * body_.capacity() + left);
+        grown.reserve(2 * body_.capacity() + (std::min<std::size_t>)(left, 16 * 1024 * 1024));  // `left` may be a lie
         body_.swap(grown.append(body_));
         wipe(grown);
       }

@@ -293,6 +293,14 @@ TEST_CASE("a success whose body is too long is rejected, any other status is ret
   }
 }
 
+TEST_CASE("without a limit, an announced length that is a lie costs no memory") {
+  std::string const response = "HTTP/1.1 200 OK\r\nContent-Length: 4000000000000000000\r\n\r\n" + page;
+  error const failure = tests::error_of([&response] {
+    detail::http_response_reader("here", in_pieces(response, 4096)).read("GET", static_cast<std::size_t>(-1));
+  });
+  CHECK((failure.kind() == error_kind::network));
+}
+
 TEST_CASE("a body that is announced as too long is rejected before any of it is read") {
   std::string const head = "HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n";
   std::size_t reads = 0;
