@@ -322,6 +322,8 @@ class CIBMTR_AUTH_DETAIL_EXCEPTION error : public std::runtime_error {
         was_sent_(was_sent),
         oauth_error_(std::make_shared<std::string const>(std::move(oauth_error))),
         retry_after_(retry_after) {}
+  error(error const&) = default;             // no move constructor: a moved-from error still has its code
+  error& operator=(error const&) = default;  // likewise
 
   error_kind kind() const noexcept { return kind_; }
   /// Whether the same call can succeed later without anybody changing anything.
@@ -2899,10 +2901,10 @@ class renewal {
     return token();
   }
 
-  /// Loads what is in the store. A backoff that only this process knows is added if it ends later.
+  /// Loads what is in the store. A backoff that only this process knows is added if it ends later. A store that cannot be
+  /// read ends neither a backoff nor a lease.
   void load() {
-    record known = latest_;
-    known.has_lease = false;
+    record const known = latest_;
     is_store_usable_ = tools_.store && use_store([&] {
                          secret const before = text_;
                          boot_clock::time_point const now = read_store();
@@ -2911,6 +2913,7 @@ class renewal {
                        });
     if (!is_store_usable_) {
       latest_ = known;
+      latest_.settle_lease(tools_.now(), account_.has_password());
     } else if (refused_replaces_ == 3) {
       is_store_usable_ = false;
       result_.sharing_problem = "the store rejected three changes although nobody else had made one";
@@ -4718,7 +4721,7 @@ class http_response_reader {
       std::size_t const length = (std::min)(left, filled_ - next_);
       if (length > body_.capacity() - body_.size()) {  // growing by itself would leave a copy behind
         std::string grown;
-        grown.reserve(2 * body_.capacity() + left);
+        grown.reserve(2 * body_.capacity() + (std::min<std::size_t>)(left, 16 * 1024 * 1024));  // `left` may be a lie
         body_.swap(grown.append(body_));
         wipe(grown);
       }
@@ -4949,6 +4952,23 @@ inline std::string tunnel_advice(http_response const& response, bool has_login) 
          (reason.empty() || reason.size() > 100 || !is_printable_ascii(reason) ? "" : " (" + reason + ")");
 }
 
+/// Whether the proxy's response contains the login that it was sent: as it is, as in the URL or as in the request.
+inline bool repeats_login(http_response const& response, url const& proxy) {
+  secret const login(percent_decode(proxy.user_info));
+  secret const encoded(base64_encode(login.reveal()));
+  secret const forms[] = {login.reveal().substr(login.reveal().find(':') + 1),
+                          proxy.user_info.substr(proxy.user_info.find(':') + 1),
+                          encoded.reveal().substr(0, encoded.reveal().find_last_not_of('=') + 1)};
+  for (auto const& field : response.headers) {
+    for (secret const& form : forms) {
+      if (!form.empty() && field.second.find(form.reveal()) != std::string::npos) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 /// Opens a tunnel through the proxy. Only the proxy receives its login. Throws `network`, `timed_out` and
 /// `proxy_login_rejected`.
 inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& to) {
@@ -4981,6 +5001,9 @@ inline void open_tunnel(tcp_connection& to_proxy, url const& proxy, url const& t
   }
   int const status = response.status;
   if (status < 200 || status > 299) {
+    if (repeats_login(response, proxy)) {
+      response.headers.clear();  // the message may quote them
+    }
     std::string const message = to_proxy.name() + " refuses the tunnel to " + destination + " with HTTP " +
                                 std::to_string(status) + ": " + tunnel_advice(response, has_login);
     if (has_login && (status == 401 || status == 407)) {
