@@ -278,14 +278,6 @@ TEST_CASE("request_token without a store promises no time that nothing enforces"
   CHECK_FALSE(failure.was_sent());
 }
 
-TEST_CASE("request_token without a store passes on how long the server asked to wait") {
-  token_server server;
-  server.respond_with(tests::rate_limited("60"));
-  error const failure = failure_of_request(server);
-  CHECK(failure.kind() == error_kind::rate_limited);
-  CHECK(failure.retry_after() == seconds(60));
-}
-
 TEST_CASE("request_token waits for the request of another process, and then sends its own") {
   auto const store = std::make_shared<memory_store>();
   token_server server;
