@@ -3159,15 +3159,11 @@ inline token request_one_token(renewal_tools const& tools, account const& of) {
   renewal_input input;
   input.for_one_token = true;
   renewal_result const result = renewal(tools, of, input).run();
-  if (!result.obtained.empty()) {
-    return result.obtained;
+  if (result.obtained.empty()) {
+    boot_clock::time_point const next = tools.store ? result.latest.next_attempt_at : boot_clock::time_point();
+    throw with_next_attempt(*result.failure, next, tools.read_clock(), result.is_earlier_failure());
   }
-  error const& failure = *result.failure;
-  if (!tools.store) {
-    throw error(failure.kind(), failure.what(), failure.http_status(), failure.oauth_error(), failure.retry_after(),
-                false);
-  }
-  throw with_next_attempt(failure, result.latest.next_attempt_at, tools.read_clock(), result.is_earlier_failure());
+  return result.obtained;
 }
 
 }}}  // namespace cibmtr_auth::v1_0::detail
