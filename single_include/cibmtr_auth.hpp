@@ -3576,7 +3576,7 @@ namespace cibmtr_auth { inline namespace v1_0 {
 /// and ends the thread. A forked child has no such thread: make another renewer there.
 class background_renewer {
  public:
-  explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)) {
+  explicit background_renewer(token_cache tokens) : tokens_(tokens) {  // NOLINT(performance-unnecessary-value-param)
     detail::all_signals_blocked const inherited_by_the_thread;
     worker& own = worker_.get();
     own.thread = std::thread([this, &own] { run(own); });
@@ -3950,11 +3950,12 @@ inline native_socket connect_to_first(std::vector<socket_address> const& address
       for (std::size_t i = 0; i < addresses.size(); ++i) {
         silent += sockets[i].fd == no_socket ? "" : (silent.empty() ? "" : ", ") + addresses[i].text();
       }
-      throw not_sent(error_kind::timed_out,
-                     end.was_cancelled()
-                         ? "connecting to " + name + " was cancelled"
-                         : "nothing answered at " + (silent.empty() ? name : silent + " (" + name + ")") +
-                               ": a firewall may drop the packets, or a proxy may be missing or wrong");
+      silent += silent.empty() ? name : " (" + name + ")";
+      throw not_sent(error_kind::timed_out, end.was_cancelled()
+                                                ? "connecting to " + name + " was cancelled"
+                                                : "nothing answered at " + silent +
+                                                      ": a firewall may drop the packets, or a proxy may be missing or "
+                                                      "wrong");
     }
     if (next < addresses.size() && (open == 0 || steady_clock::now() >= next_start)) {
       socket_address const& to = addresses[next];

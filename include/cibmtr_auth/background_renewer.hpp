@@ -19,7 +19,7 @@ namespace cibmtr_auth { inline namespace v1_0 {
 /// and ends the thread. A forked child has no such thread: make another renewer there.
 class background_renewer {
  public:
-  explicit background_renewer(token_cache tokens) : tokens_(std::move(tokens)) {
+  explicit background_renewer(token_cache tokens) : tokens_(tokens) {  // NOLINT(performance-unnecessary-value-param)
     detail::all_signals_blocked const inherited_by_the_thread;
     worker& own = worker_.get();
     own.thread = std::thread([this, &own] { run(own); });

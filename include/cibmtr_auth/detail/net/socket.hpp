@@ -188,11 +188,12 @@ inline native_socket connect_to_first(std::vector<socket_address> const& address
       for (std::size_t i = 0; i < addresses.size(); ++i) {
         silent += sockets[i].fd == no_socket ? "" : (silent.empty() ? "" : ", ") + addresses[i].text();
       }
-      throw not_sent(error_kind::timed_out,
-                     end.was_cancelled()
-                         ? "connecting to " + name + " was cancelled"
-                         : "nothing answered at " + (silent.empty() ? name : silent + " (" + name + ")") +
-                               ": a firewall may drop the packets, or a proxy may be missing or wrong");
+      silent += silent.empty() ? name : " (" + name + ")";
+      throw not_sent(error_kind::timed_out, end.was_cancelled()
+                                                ? "connecting to " + name + " was cancelled"
+                                                : "nothing answered at " + silent +
+                                                      ": a firewall may drop the packets, or a proxy may be missing or "
+                                                      "wrong");
     }
     if (next < addresses.size() && (open == 0 || steady_clock::now() >= next_start)) {
       socket_address const& to = addresses[next];
