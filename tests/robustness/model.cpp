@@ -809,7 +809,7 @@ TEST_CASE("whatever happens in whatever order, the cache does what is promised")
   MESSAGE("CIBMTR_AUTH_MODEL_SEED=" << seed << ", " << sequences << " sequences");
   struct weight {
     event what;
-    std::uint64_t times;
+    std::size_t times;
   };
   std::vector<event> events;
   for (weight const& w :
@@ -825,7 +825,7 @@ TEST_CASE("whatever happens in whatever order, the cache does what is promised")
   for (std::uint64_t i = 0; i < sequences && why.empty(); ++i) {
     for (step& s : steps) {
       std::uint64_t const bits = random();
-      s.what = events[bits % events.size()];
+      s.what = events[static_cast<std::size_t>(bits % events.size())];
       s.chance = static_cast<std::uint32_t>(bits >> 32U);
     }
     has_account = i % 4 != 0;
